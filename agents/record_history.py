@@ -1,0 +1,125 @@
+"""Agent: writes what the topics say into the history that console and API read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import msgspec
+
+from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.topics import (
+    AD_DECISIONS,
+    ASSET_DAYS,
+    ASSETS,
+    CHANGES,
+    DEAD_AD_DECISIONS,
+    DEAD_AD_RULES,
+    DEAD_ASSETS,
+    DEAD_HISTORY,
+    DEAD_LETTERS,
+    DEAD_PLAYER_EVENTS,
+    DEAD_TREND_RECORDS,
+    PLAYER_EVENTS,
+    REPORTS,
+    Topic,
+)
+from cuepoint.streams.batch import Batch
+from cuepoint.streams.history_rows import Recorded
+from cuepoint.streams.outgoing import Outgoing
+
+_DEAD = (DEAD_TREND_RECORDS, DEAD_PLAYER_EVENTS, DEAD_AD_DECISIONS, DEAD_AD_RULES, DEAD_ASSETS, DEAD_HISTORY)
+# Broken records of these are told by the agents that decide on them; here they would be told a second time.
+_TOLD_ELSEWHERE = frozenset({PLAYER_EVENTS.name, AD_DECISIONS.name})
+
+
+class History(Protocol):
+    """Where to. Methods raise Unavailable."""
+
+    async def write(self, topic: str, partition: int, last: int, recorded: Sequence[Recorded]) -> bool: ...
+
+    async def position(self, topic: str, partition: int) -> int | None: ...
+
+
+class _Broken(NamedTuple):
+    offset: int
+    at: int
+    key: bytes | None
+    value: bytes
+    error: msgspec.MsgspecError
+
+
+class RecordHistory:
+    """Stateless: the history itself holds, in the transaction of each batch, how far it got."""
+
+    name: ClassVar[str] = "record_history"
+    topics: ClassVar[tuple[Topic, ...]] = (
+        CHANGES,
+        ASSET_DAYS,
+        ASSETS,
+        AD_DECISIONS,
+        PLAYER_EVENTS,
+        REPORTS,
+        *_DEAD,
+    )
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._decoders: Mapping[str, msgspec.json.Decoder[Any]] = {
+            topic.name: decoder(_union(topic.messages)) for topic in self.topics
+        }
+
+    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+        """Records what can be read; a record that cannot goes to the topic's dead letters."""
+        recorded, broken = self._decode(batch)
+        recorded += [
+            Recorded(each.offset, each.at, _letter(batch, each)) for each in broken if batch.topic not in DEAD_LETTERS
+        ]
+        await self._history.write(batch.topic, batch.partition, batch.last, recorded)
+        if batch.topic not in DEAD_LETTERS or batch.topic in _TOLD_ELSEWHERE:
+            return []
+        dead = DEAD_LETTERS[batch.topic]
+        return [
+            Outgoing(dead, batch.topic, _letter(batch, each), f"{batch.topic}/{batch.partition}/{each.offset}")
+            for each in broken
+        ]
+
+    async def position(self, topic: str, partition: int) -> int | None:
+        """The last offset the history holds."""
+        return await self._history.position(topic, partition)
+
+    def _decode(self, batch: Batch) -> tuple[list[Recorded], list[_Broken]]:
+        decode = self._decoders[batch.topic].decode
+        recorded: list[Recorded] = []
+        broken: list[_Broken] = []
+        for value, key, offset, at in zip(batch.values, batch.keys, batch.offsets, batch.timestamps, strict=True):
+            if value is None:
+                continue  # a compacted topic's mark of a key that is gone
+            try:
+                recorded.append(Recorded(offset, at, decode(value)))
+            except msgspec.MsgspecError as error:
+                broken.append(_Broken(offset, at, key, value, error))
+        return recorded, broken
+
+
+def _letter(batch: Batch, broken: _Broken) -> DeadLetter:
+    fault = explain(broken.error)
+    return DeadLetter(
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=broken.offset,
+        key=None if broken.key is None else broken.key.decode(errors="replace")[:512],
+        code=fault.code,
+        field=fault.field[:512],
+        reason=fault.reason[:2048],
+        original=broken.value,
+        at=max(0, broken.at),
+    )
+
+
+def _union(messages: tuple[Any, ...]) -> Any:
+    kind = messages[0]
+    for other in messages[1:]:
+        kind |= other
+    return kind

@@ -1,0 +1,201 @@
+"""Agent ``watch_trends``: daily counts in, significant changes out (US 11,113,707; maths.md 1)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from cuepoint.models import region_kernel, report_snapshot, trend_kernel
+from cuepoint.models.region_log import RegionLog
+from cuepoint.models.region_params import RegionParams
+from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
+from cuepoint.models.trend_params import TrendParams
+from cuepoint.models.trend_state import ScoredDay, TrendState
+from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.errors import SnapshotError
+from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
+from cuepoint.schemas.trends import AssetDay, Change, ReportCompleted, ReportOpened, TrendMessage, TrendRecord
+from cuepoint.streams.batch import Batch
+from cuepoint.streams.outgoing import Outgoing
+
+VERSION = 1
+_decode = decoder(TrendMessage).decode
+_said = msgspec.msgpack.Decoder(list[tuple[int, Change, int]])
+
+
+class _Partition:
+    """Everything known of one partition: ledger, state, what was said."""
+
+    def __init__(self, ledger: ReportLedger, params: TrendParams, regions: RegionParams) -> None:
+        self.ledger, self.log = ledger, RegionLog()
+        self.state = TrendState(ledger.observe, params, regions)
+
+    def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
+        """One message in log order: what it causes, or why it cannot be used."""
+        if isinstance(message, TrendRecord):
+            return self.ledger.record(message, at_ms) or []
+        if isinstance(message, ReportOpened):
+            return self.ledger.opened(message, at_ms) or []
+        return self._completed(message, at_ms, offset)
+
+    def _completed(self, message: ReportCompleted, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
+        verdict = self.ledger.completed(message, at_ms)
+        if isinstance(verdict, Refusal):
+            return verdict
+        out: list[Outgoing] = []
+        if isinstance(verdict, Revision):
+            out += self._revise(verdict, at_ms, offset)
+        while (day := self.ledger.due()) is not None:
+            self.ledger.take(day)
+            self.state.grow(len(self.ledger.names))
+            scored = self.state.step(day)
+            out += [_change_out(change) for change in self.log.follow(scored, self.ledger.names)]
+            out += _asset_days(scored, self.ledger.names, at_ms, offset)
+            self.log.forget(self.state.base_day)
+        return out
+
+    def _revise(self, revision: Revision, at_ms: int, offset: int) -> list[Outgoing]:
+        self.state.grow(len(self.ledger.names))
+        if not len(revision.rows):
+            return []
+        days = self.state.refilter(revision.day, revision.rows)
+        out = [_change_out(change) for change in self.log.revise(days, self.ledger.names)]
+        for scored in days:
+            out += _asset_days(scored, self.ledger.names, at_ms, offset)
+        return out
+
+    def to_bytes(self) -> bytes:
+        said = msgspec.msgpack.encode(self.log.to_value())
+        return msgspec.msgpack.encode((VERSION, report_snapshot.to_bytes(self.ledger), self.state.to_bytes(), said))
+
+    def load(self, blob: bytes) -> None:
+        try:
+            version, ledger, state, said = msgspec.msgpack.decode(blob, type=tuple[int, bytes, bytes, bytes])
+            if version != VERSION:
+                raise SnapshotError(f"watch_trends: snapshot of version {version}, this program reads {VERSION}")
+            self.log = RegionLog.from_value(_said.decode(said))
+        except msgspec.MsgspecError as error:
+            raise SnapshotError(f"watch_trends: snapshot not readable ({error})") from error
+        report_snapshot.load(self.ledger, ledger)
+        self.state.load(state)
+
+
+class WatchTrends:
+    """Days are scored when their reports are complete; see models/report_ledger.py for when that is."""
+
+    name: ClassVar[str] = "watch_trends"
+    topics: ClassVar[tuple[Topic, ...]] = (TREND_RECORDS,)
+
+    def __init__(
+        self,
+        *,
+        params: TrendParams | None = None,
+        regions: RegionParams | None = None,
+        late_report_days: int = 3,
+        source_active_days: int = 7,
+        max_open_reports: int = 256,
+    ) -> None:
+        self._params, self._regions = params or TrendParams(), regions or RegionParams()
+        self._limits = (late_report_days, source_active_days, max_open_reports)
+        self._partitions: dict[int, _Partition] = {}
+
+    @property
+    def open_regions(self) -> int:
+        """Regions open now, over the partitions held."""
+        return sum(p.state.open_regions for p in self._partitions.values())
+
+    @property
+    def repeats(self) -> int:
+        """Messages ignored because they repeat a completed report."""
+        return sum(p.ledger.repeats for p in self._partitions.values())
+
+    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+        """Changes, scored asset days and dead letters of a batch, in log order."""
+        partition = self._partitions.get(batch.partition) or self._begin(batch.partition)
+        out: list[Outgoing] = []
+        for i, value in enumerate(batch.values):
+            try:
+                message = _decode(value)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                fault = explain(error)
+                out.append(_dead(batch, i, Refusal(fault.code, fault.field, fault.reason)))
+                continue
+            verdict = partition.handle(message, batch.timestamps[i], batch.offsets[i])
+            if isinstance(verdict, Refusal):
+                out.append(_dead(batch, i, verdict))
+            elif verdict:
+                out += verdict
+        return out
+
+    def restore(self, partition: int, blob: bytes | None) -> None:
+        """Begin with a snapshot's state, or empty. Raises SnapshotError for a state it cannot read."""
+        fresh = self._begin(partition)
+        if blob is not None:
+            del self._partitions[partition]
+            fresh.load(blob)
+            self._partitions[partition] = fresh
+
+    def snapshot(self, partition: int) -> bytes:
+        """The partition's state as bytes; the same state gives the same bytes."""
+        held = self._partitions.get(partition) or self._begin(partition)
+        return held.to_bytes()
+
+    def forget(self, partition: int) -> None:
+        self._partitions.pop(partition, None)
+
+    def _begin(self, partition: int) -> _Partition:
+        late, active, most = self._limits
+        ledger = ReportLedger(late_report_days=late, source_active_days=active, max_open_reports=most)
+        fresh = self._partitions[partition] = _Partition(ledger, self._params, self._regions)
+        return fresh
+
+
+def _change_out(change: Change) -> Outgoing:
+    return Outgoing(CHANGES, change.asset_id, change, f"{change.change_id}:{change.revision}")
+
+
+def _asset_days(scored: ScoredDay, names: list[str], at_ms: int, offset: int) -> Iterator[Outgoing]:
+    """One for each asset with data that day or in an open region."""
+    wanted = (scored.counts >= 0) | (scored.regions[:, 1, region_kernel.STATUS] > 0)
+    day = dt.date.fromordinal(scored.day)
+    for i in np.nonzero(wanted)[0].tolist():
+        asset_id = names[scored.rows[i]]
+        f = scored.filtered[i].tolist()
+        count = float(scored.counts[i])
+        message = AssetDay(
+            asset_id=asset_id,
+            day=day,
+            count=count if count >= 0 else None,
+            mean=f[trend_kernel.MEAN],
+            lower_80=f[trend_kernel.LOWER_80],
+            upper_80=f[trend_kernel.UPPER_80],
+            lower_95=f[trend_kernel.LOWER_95],
+            upper_95=f[trend_kernel.UPPER_95],
+            level=f[trend_kernel.OUT_LEVEL],
+            trend=f[trend_kernel.OUT_TREND],
+            p_same=f[trend_kernel.P_SAME],
+            p_trend=f[trend_kernel.P_TREND],
+            scored_at=at_ms,
+        )
+        yield Outgoing(ASSET_DAYS, asset_id, message, f"{asset_id}:{day}:{offset}")
+
+
+def _dead(batch: Batch, i: int, refusal: Refusal) -> Outgoing:
+    key = batch.keys[i]
+    letter = DeadLetter(
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.offsets[i],
+        key=key.decode(errors="replace")[:512] if key is not None else None,
+        code=refusal.code,
+        field=refusal.field[:512],
+        reason=refusal.reason[:2048],
+        original=batch.values[i],
+        at=batch.timestamps[i],
+    )
+    return Outgoing(DEAD_TREND_RECORDS, batch.topic, letter, f"{batch.topic}:{batch.partition}:{batch.offsets[i]}")

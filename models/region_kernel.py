@@ -1,0 +1,130 @@
+"""Regions of significant change, one day for many assets (compiled).
+
+The beginning of a change is the last time the ramp's score changed its sign (the cumulative sum's estimate of
+the change point, Page 1954; Basseville & Nikiforov ch. 2), or the day itself where one day alone says it. The
+expectation is the state predicted for that day, carried forward with a damped trend. Source of the notion: US
+11,113,707.
+"""
+# ruff: noqa: PLR0917  (numba functions take arrays and scalars by position)
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from cuepoint.models.region_params import RegionParams
+
+ROOT_HALF = math.sqrt(0.5)
+# columns of a region row (float32); CODE: 0 none, 1 rapid, 2 gradual, negative downwards
+CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST, SEEN = range(12)
+WIDTH = 12
+# columns of an output row (float64), two rows an asset: [0] a region that closed, [1] the one that is open
+STATUS, OUT_CODE, OUT_START, OUT_END, EXPECTED, OUT_PROBABILITY = range(6)
+OUT_WIDTH = 6
+NONE, OPENED, UPDATED, CLOSED = 0.0, 1.0, 2.0, 3.0
+# columns of the filter's output that are read here (trend_kernel)
+OUT_TREND, P_SAME, P_TREND, RUN, RISE = 6, 7, 8, 10, 11
+PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN = 12, 13, 14, 15, 16, 17
+
+
+@njit(cache=True, inline="never")
+def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
+    out[STATUS] = status
+    out[OUT_CODE] = s[CODE]
+    out[OUT_START] = s[START]
+    out[OUT_END] = end
+    out[EXPECTED] = max(0.0, math.expm1(min(60.0, s[REF_LEVEL] + offset)))
+    out[OUT_PROBABILITY] = s[PROBABILITY]
+
+
+@njit(cache=True, inline="never")
+def _signal(f: Any, h: Any) -> tuple[float, float]:
+    """The day's verdict: (code, probability), code 0 where nothing is significant."""
+    if f[P_SAME] < h.p_rapid:
+        return (1.0 if f[RUN] > 0.0 else -1.0), 1.0 - f[P_SAME]
+    if f[P_TREND] > 1.0 - h.p_gradual:
+        return (2.0 if f[OUT_TREND] > 0.0 else -2.0), f[P_TREND]
+    doubt = math.erfc(f[RISE] * ROOT_HALF)
+    if f[AGE] < h.young_days and doubt < h.young_p and f[RISEN] >= h.young_rise:  # new, and rising where others fall
+        return 2.0, 1.0 - doubt
+    return 0.0, 0.0
+
+
+@njit(cache=True, inline="never")
+def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float, h: Any) -> bool:
+    """Open a region if the change is large enough; says whether it did."""
+    alone = abs(code) < 1.5 and f[LAG] < 0.5
+    start, level, trend = day, f[PRIOR_LEVEL], f[PRIOR_TREND]
+    if not alone and s[C_SIGN] * code > 0.0:
+        start, level, trend = s[C_START], s[C_LEVEL], s[C_TREND]
+    if (y - f[DAY_OFFSET] - level) * code < h.least_change * abs(code):
+        return False
+    s[CODE], s[START], s[REF_LEVEL], s[REF_TREND] = code, start, level, trend
+    s[QUIET], s[PROBABILITY] = 0.0, probability
+    return True
+
+
+@njit(cache=True, inline="never")
+def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, out: Any) -> None:
+    quiet = f[P_SAME] > h.quiet_p and (f[P_TREND] < 0.95 or abs(f[OUT_TREND]) < h.quiet_trend)
+    if seen:
+        s[QUIET] = s[QUIET] + 1.0 if quiet else 0.0
+    if code * s[CODE] < 0.0 or s[QUIET] >= h.settle_days or day - s[START] >= h.longest_days:
+        _say(s, CLOSED, day, f[DAY_OFFSET], out)
+        s[CODE] = s[C_SIGN] = 0.0  # the next change begins after this one: ids stay unique
+    elif not seen and day - s[LAST] >= h.silent_days:
+        _say(s, CLOSED, s[LAST], f[DAY_OFFSET], out)
+        s[CODE] = s[C_SIGN] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any, out: Any) -> None:
+    """Advance the regions of ``state[rows[i]]`` by one day.
+
+    state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64 (NaN or negative: none); day: ordinal; filtered
+    (k, .) what ``trend_kernel.step`` gave for the same day; out (k, 2, OUT_WIDTH) float64.
+    """
+    s = np.empty(WIDTH)
+    for i in range(rows.shape[0]):
+        row = state[rows[i]]
+        out[i, :, STATUS] = NONE
+        seen = counts[i] >= 0.0
+        if row[SEEN] == 0.0 and not seen:
+            continue
+        f = filtered[i]
+        for k in range(WIDTH):
+            s[k] = row[k]
+        s[C_LEVEL] += s[C_TREND]
+        s[C_TREND] *= h.damping
+        s[REF_LEVEL] += s[REF_TREND]
+        s[REF_TREND] *= h.damping
+        code, probability = 0.0, 0.0
+        if seen:
+            sign = 1.0 if f[RISE] > 0.0 else -1.0
+            if sign != s[C_SIGN] or day - s[LAST] > h.silent_days:
+                s[C_SIGN], s[C_START], s[C_LEVEL], s[C_TREND] = sign, day, f[PRIOR_LEVEL], f[PRIOR_TREND]
+            s[SEEN] += 1.0
+            if s[SEEN] > h.wait_days:
+                code, probability = _signal(f, h)
+        if s[CODE] != 0.0:
+            if code * s[CODE] > 0.0:
+                s[PROBABILITY] = max(s[PROBABILITY], probability)
+            _close_if_over(s, f, day, seen, code, h, out[i, 0])
+            if s[CODE] != 0.0:
+                _say(s, UPDATED, 0.0, f[DAY_OFFSET], out[i, 1])
+        if s[CODE] == 0.0 and code != 0.0 and _open(s, f, code, probability, day, math.log1p(counts[i]), h):
+            _say(s, OPENED, 0.0, f[DAY_OFFSET], out[i, 1])
+        if seen:
+            s[LAST] = day
+        for k in range(WIDTH):
+            row[k] = s[k]
+
+
+def warm_up() -> None:
+    """Compile the kernel, or load it from numba's cache."""
+    one = np.zeros(1, dtype=np.int64)
+    state = np.zeros((1, WIDTH), dtype=np.float32)
+    follow(state, one, np.array([1.0]), 1.0, np.ones((1, 18)), RegionParams(), np.empty((1, 2, OUT_WIDTH)))

@@ -1,0 +1,198 @@
+"""Which reports came, which days are ready to be scored, and with which counts (one ledger a partition; pure).
+
+A day of the catalogue is a sum over sources (a DSP in a territory) whose reports arrive on different days,
+late, twice, or revised. A source that has not reported is a missing part, never a drop (maths.md 1). What the
+ledger says of a day is a function of the reports it holds, not of the order they came in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuepoint.models.report_parts import NONE, Parts, Rows
+from cuepoint.models.trend_state import REVISABLE_DAYS
+from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
+
+DAY_MS = 86_400_000
+EPOCH = dt.date(1970, 1, 1).toordinal()
+FUTURE_DAYS = 2  # a day this far past the broker's clock is refused (time zones, clocks)
+Source = tuple[str, str]  # dsp, territory
+Key = tuple[str, str, dt.date, int]  # source, day, version
+
+
+class Refusal(NamedTuple):
+    """Why a message cannot be used: stable code, JSON path, a sentence."""
+
+    code: str
+    field: str
+    reason: str
+
+
+class Revision(NamedTuple):
+    """Rows whose observations changed from ``day`` on."""
+
+    day: int
+    rows: Rows
+
+
+class OpenReport:
+    """Records of a report that is not complete yet."""
+
+    __slots__ = ("counts", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.counts: list[int] = []
+
+    def totals(self) -> tuple[Rows, NDArray[np.int64]]:
+        """Rows and counts, several records of an asset added up."""
+        rows, where = np.unique(np.array(self.rows, dtype=np.int64), return_inverse=True)
+        totals = np.zeros(len(rows), dtype=np.int64)
+        np.add.at(totals, where, np.array(self.counts, dtype=np.int64))
+        return rows, totals
+
+
+class ReportLedger:
+    """``repeats`` counts messages that changed nothing. Days are ordinals."""
+
+    def __init__(self, *, late_report_days: int = 3, source_active_days: int = 7, max_open_reports: int = 256) -> None:
+        self.late_report_days, self.source_active_days = late_report_days, min(source_active_days, 7)
+        self.max_open_reports = max_open_reports
+        self.rows: dict[str, int] = {}
+        self.names: list[str] = []
+        self.parts: dict[Source, Parts] = {}
+        self.versions: dict[Source, dict[int, int]] = {}  # completed reports: day -> version
+        self.open: dict[Key, OpenReport] = {}
+        self.pending: dict[int, dict[Source, tuple[Rows, NDArray[np.int64]]]] = {}  # completed, day not scored yet
+        self.scored: int | None = None
+        self.repeats = 0
+
+    def opened(self, message: ReportOpened, at_ms: int) -> Refusal | None:
+        """Begin a report; one that was begun and not completed starts over."""
+        if self._is_repeat(message.dsp, message.territory, message.day, message.version):
+            return None
+        refusal = self._refuse_day(message.day, at_ms)
+        if refusal:
+            return refusal
+        key = (message.dsp, message.territory, message.day, message.version)
+        if key not in self.open and len(self.open) >= self.max_open_reports:
+            return Refusal("too_many_open_reports", "$", f"{len(self.open)} reports are open and not completed")
+        self.open[key] = OpenReport()
+        return None
+
+    def record(self, message: TrendRecord, at_ms: int) -> Refusal | None:
+        """Add a record to its open report."""
+        report = self.open.get((message.dsp, message.territory, message.day, message.report_version))
+        if report is None:
+            if self._is_repeat(message.dsp, message.territory, message.day, message.report_version):
+                return None
+            return self._refuse_day(message.day, at_ms) or Refusal(
+                "no_open_report",
+                "$.report_version",
+                "no report of this source, day and version is open in this partition",
+            )
+        row = self.rows.get(message.asset_id)
+        if row is None:
+            row = self.rows[message.asset_id] = len(self.names)
+            self.names.append(message.asset_id)
+        report.rows.append(row)
+        report.counts.append(message.count)
+        return None
+
+    def completed(self, message: ReportCompleted, at_ms: int) -> Refusal | Revision | None:
+        """Accept a report if it is whole. A Revision where its day had been scored already."""
+        key = (message.dsp, message.territory, message.day, message.version)
+        report = self.open.get(key)
+        if report is None:
+            if self._is_repeat(*key):
+                return None
+            return self._refuse_day(message.day, at_ms) or Refusal(
+                "no_open_report", "$.version", "no report of this source, day and version is open in this partition"
+            )
+        expected, came = message.partition_records, len(report.rows)
+        if expected is None:
+            return Refusal("invalid", "$.partition_records", "needed in band: how many records this partition was sent")
+        if expected != came:
+            reason = f"{came} records came of {expected} announced; they are held until the report is sent again"
+            return Refusal("incomplete_report", "$.partition_records", reason)
+        late = self._refuse_day(message.day, at_ms)  # the window may have moved on while it was open
+        if late:
+            return late
+        for other in [k for k in self.open if k[:3] == key[:3] and k[3] <= message.version]:
+            del self.open[other]
+        return self._accept((message.dsp, message.territory), message.day.toordinal(), message.version, report)
+
+    def due(self) -> int | None:
+        """The next day to score, if ready: every active source has completed it, or later days have overtaken it."""
+        if not self.pending:
+            return None
+        day = min(self.pending) if self.scored is None else self.scored + 1
+        if day in self.pending and not self.missing(day):
+            return day
+        later = sum(1 for d in self.pending if d > day)
+        return day if later >= self.late_report_days else None
+
+    def take(self, day: int) -> None:
+        """The day is being scored now: its pending reports move into the window of days."""
+        for parts in self.parts.values():
+            parts.clear(day)
+        for source, (rows, counts) in self.pending.pop(day, {}).items():
+            self.parts[source].write(day, rows, counts, len(self.names))
+        self.scored = day
+        for key in [k for k in self.open if k[2].toordinal() <= day - REVISABLE_DAYS]:
+            del self.open[key]  # too late to be completed; its marker would be refused
+
+    def missing(self, day: int) -> list[Source]:
+        """Sources that completed a report in the week before and have not completed this day."""
+        before = range(day - self.source_active_days, day)
+        return [s for s, done in self.versions.items() if day not in done and any(d in done for d in before)]
+
+    def observe(self, day: int, rows: Rows) -> NDArray[np.float64]:
+        """Counts (k,) of a scored day: NaN where unknown, NONE where absent from all its reports.
+
+        An asset that a missing source carried in the week before is unknown; what the others say of it would be a drop.
+        """
+        here = [s for s, done in self.versions.items() if day in done]
+        missing = self.missing(day)
+        total = np.full(len(rows), float(NONE) if here and not missing else np.nan)
+        for source in here:
+            part = self.parts[source].read(day, rows)
+            found = part >= 0
+            total[found] = np.where(total[found] >= 0, total[found], 0.0) + part[found]
+        for source in missing:
+            for d in range(day - self.source_active_days, day):
+                if d in self.versions[source]:
+                    total[self.parts[source].read(d, rows) >= 0] = np.nan
+        return total
+
+    def _accept(self, source: Source, day: int, version: int, report: OpenReport) -> Revision | None:
+        rows, counts = report.totals()
+        parts = self.parts.setdefault(source, Parts())
+        versions = self.versions.setdefault(source, {})
+        revised = day in versions
+        versions[day] = version
+        if self.scored is None or day > self.scored:
+            self.pending.setdefault(day, {})[source] = (rows, counts)
+            return None
+        changed = parts.write(day, rows, counts, len(self.names))
+        # a source's first report of a day changes what is unknown of it, for all assets; a revision only what differs
+        return Revision(day, changed if revised else np.arange(len(self.names), dtype=np.int64))
+
+    def _is_repeat(self, dsp: str, territory: str, day: dt.date, version: int) -> bool:
+        if self.versions.get((dsp, territory), {}).get(day.toordinal(), 0) < version:
+            return False
+        self.repeats += 1
+        return True
+
+    def _refuse_day(self, day: dt.date, at_ms: int) -> Refusal | None:
+        ordinal = day.toordinal()
+        if ordinal > EPOCH + at_ms // DAY_MS + FUTURE_DAYS:
+            return Refusal("future_day", "$.day", f"{day} lies in the future")
+        if self.scored is not None and ordinal <= self.scored - REVISABLE_DAYS:
+            oldest = dt.date.fromordinal(self.scored - REVISABLE_DAYS + 1)
+            return Refusal("too_late", "$.day", f"{day} is older than the revisable days (from {oldest})")
+        return None

@@ -1,0 +1,188 @@
+"""The rules of a moment, and what of them applies to one play of a video."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cuepoint.models.rule_criteria import Getter, Predicate, compile_criteria, fields_of, getter
+from cuepoint.models.rule_series import Series, series_of
+from cuepoint.models.rule_text import describe_insertion
+from cuepoint.schemas.rules import (
+    AdRule,
+    AtCuePoints,
+    AtEnd,
+    AtPercent,
+    AtSeconds,
+    AtStart,
+    Every,
+    OnAction,
+    Progressive,
+    SessionPaced,
+)
+
+MAX_PLANS = 20_000
+TABLE_S, GROWTH_S = 4 * 3600.0, 900.0
+
+
+class CompiledRule:
+    """A rule made ready once per version: criteria as a closure, frequency as a series."""
+
+    __slots__ = ("criteria", "order", "readers", "rule", "rule_id", "series", "text")
+
+    def __init__(self, rule: AdRule) -> None:
+        self.rule, self.rule_id = rule, rule.rule_id
+        self.order = (rule.priority, rule.rule_id)  # the lowest is asked first
+        self.criteria: Predicate | None = compile_criteria(rule.criteria, rule.format)
+        self.readers: tuple[tuple[str, Getter], ...] = tuple(
+            (field, getter(field, rule.format)) for field in fields_of(rule.criteria)
+        )
+        place = rule.insertion
+        self.series: Series | None = series_of(place) if isinstance(place, Every | Progressive | SessionPaced) else None
+        self.text = describe_insertion(place)
+
+    def positions(self, duration_s: float | None) -> list[float]:
+        """Where in a video of this length the rule has breaks; unknown lengths have none that depend on it."""
+        place = self.rule.insertion
+        found: list[float] = []
+        if isinstance(place, AtSeconds):
+            if place.seconds >= 0:
+                found = [place.seconds]
+            elif duration_s is not None:
+                found = [duration_s + place.seconds]
+        elif isinstance(place, AtPercent):
+            found = [] if duration_s is None else [duration_s * place.percent / 100.0]
+        elif isinstance(place, AtCuePoints):
+            found = sorted(set(place.positions_s))
+        return [at for at in found if at >= 0.0 and (duration_s is None or at <= duration_s)]
+
+
+class Break(NamedTuple):
+    position_s: float
+    rule: CompiledRule
+
+
+class Timeline:
+    """The occasions of several series in one order, so that asking costs the same however many rules there are.
+
+    The table grows as far as sessions play, up to TABLE_S; beyond, each series is asked.
+    """
+
+    __slots__ = ("_entries", "_known_s", "_moments", "rules")
+
+    def __init__(self, rules: Sequence[tuple[CompiledRule, Series]]) -> None:
+        self.rules = tuple(rules)
+        self._moments: list[float] = []
+        self._entries: list[tuple[CompiledRule, int]] = []
+        self._known_s = 0.0 if self.rules else float("inf")
+
+    def due(self, before_s: float, played_s: float) -> Sequence[tuple[CompiledRule, int]]:
+        """(rule, occasion) after ``before_s`` and at or before ``played_s``; of each rule only the last."""
+        if played_s >= self._known_s and not self._grow(played_s):
+            asked = [(rule, series.due(before_s, played_s)) for rule, series in self.rules]
+            return [(rule, number) for rule, number in asked if number]
+        moments = self._moments
+        first = bisect_right(moments, before_s)
+        if first == len(moments) or moments[first] > played_s:
+            return ()
+        found = self._entries[first : bisect_right(moments, played_s, first)]
+        return found if len(found) == 1 else list(dict(found).items())
+
+    def following(self, played_s: float) -> float:
+        """The first moment after ``played_s``."""
+        while played_s >= self._known_s or bisect_right(self._moments, played_s) == len(self._moments):
+            if not self.rules:
+                return float("inf")
+            if not self._grow(max(played_s, self._known_s)):
+                return min(series.following(played_s) for _, series in self.rules)
+        return self._moments[bisect_right(self._moments, played_s)]
+
+    def _grow(self, to_s: float) -> bool:
+        if to_s >= TABLE_S:
+            return False
+        known_s = to_s + GROWTH_S
+        fresh: list[tuple[float, tuple[int, str], CompiledRule, int]] = []
+        for rule, series in self.rules:
+            number = series.passed(self._known_s) + 1
+            while series.moment(number) <= known_s:
+                fresh.append((series.moment(number), rule.order, rule, number))
+                number += 1
+        fresh.sort(key=lambda entry: entry[:2])
+        self._moments += [entry[0] for entry in fresh]
+        self._entries += [(entry[2], entry[3]) for entry in fresh]
+        self._known_s = known_s
+        return True
+
+
+class Plan:
+    """The rules in scope for one video and viewer, sorted by what triggers them. Shared by all plays alike."""
+
+    __slots__ = ("actions", "break_at", "breaks", "ends", "moment", "of_session", "of_view", "starts")
+
+    def __init__(self, moment: ActiveRules, rules: Sequence[CompiledRule], duration_s: float | None) -> None:
+        self.moment = moment
+        self.starts = tuple(r for r in rules if isinstance(r.rule.insertion, AtStart))
+        self.ends = tuple(r for r in rules if isinstance(r.rule.insertion, AtEnd))
+        self.of_session = moment.timeline(r for r in rules if isinstance(r.rule.insertion, SessionPaced))
+        self.of_view = moment.timeline(r for r in rules if isinstance(r.rule.insertion, Every | Progressive))
+        self.actions: dict[str, tuple[CompiledRule, ...]] = {}
+        for rule in rules:
+            if isinstance(rule.rule.insertion, OnAction):
+                action = rule.rule.insertion.action
+                self.actions[action] = (*self.actions.get(action, ()), rule)
+        breaks = [Break(at, rule) for rule in rules for at in rule.positions(duration_s)]
+        self.breaks = tuple(sorted(breaks, key=lambda b: (b.position_s, b.rule.order)))
+        self.break_at = [b.position_s for b in self.breaks]
+
+    def crossed(self, after_s: float, up_to_s: float) -> tuple[Break, ...]:
+        """Breaks after ``after_s`` and at or before ``up_to_s``."""
+        if not self.break_at:
+            return ()
+        return self.breaks[bisect_right(self.break_at, after_s) : bisect_right(self.break_at, up_to_s)]
+
+    def next_due_s(self, position_s: float, reached_s: float, view_s: float, session_s: float) -> float:
+        """The first position at which playing on from ``position_s`` makes something due."""
+        next_break = bisect_right(self.break_at, reached_s)
+        due_s = self.break_at[next_break] if next_break < len(self.break_at) else float("inf")
+        return min(
+            due_s,
+            position_s + (self.of_view.following(view_s) - view_s),
+            position_s + (self.of_session.following(session_s) - session_s),
+        )
+
+
+class ActiveRules:
+    """The rules in effect from ``begins`` up to, not including, ``until`` (ms), by priority."""
+
+    __slots__ = ("_by_video", "_plans", "_timelines", "begins", "rules", "until")
+
+    def __init__(self, begins: float, until: float, rules: Sequence[CompiledRule]) -> None:
+        self.begins, self.until, self.rules = begins, until, tuple(rules)
+        self._plans: dict[tuple[str | float | None, ...], Plan] = {}
+        self._timelines: dict[tuple[CompiledRule, ...], Timeline] = {}
+        self._by_video = any(rule.rule.scope.videos for rule in rules)
+
+    def plan(self, video_id: str, duration_s: float | None, category: str, channel: str, country: str) -> Plan:
+        """What applies to a play of this video; made once for all plays alike."""
+        key = (video_id if self._by_video else None, duration_s, category, channel, country)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            looked_at = (video_id, category, channel, country)
+            plan = self._plans[key] = Plan(self, [r for r in self.rules if _in_scope(r.rule, looked_at)], duration_s)
+        return plan
+
+    def timeline(self, rules: Iterable[CompiledRule]) -> Timeline:
+        """The occasions of these rules; shared by all plans in which the same rules are in scope."""
+        key = tuple(rules)
+        if key not in self._timelines:
+            self._timelines[key] = Timeline([(rule, rule.series) for rule in key if rule.series is not None])
+        return self._timelines[key]
+
+
+def _in_scope(rule: AdRule, looked_at: tuple[str, ...]) -> bool:
+    scope = rule.scope
+    lists = (scope.videos, scope.categories, scope.channels, scope.countries)
+    return all(not wanted or value in wanted for wanted, value in zip(lists, looked_at, strict=True))

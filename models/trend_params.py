@@ -1,0 +1,49 @@
+"""Hyperparameters of the trend filter: the only things learnt across assets (maths.md 1, objective O5)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class TrendParams(NamedTuple):
+    """Variances are in squared log units a day; all of them are multiplied by the asset's own learnt scale.
+
+    Variances of level, trend and season, drift and prior of new assets, and day offsets maximise the pooled one-step
+    likelihood of a quarter of the tracks of the daily chart of which ops/samples is an excerpt (tail and observation
+    variance held, so that one outlying day teaches little). Another catalogue wants its own.
+    """
+
+    observation_variance: float = 0.0003  # V of R = V + 1/(mean + 1/2)
+    level_variance: float = 0.00145
+    trend_variance: float = 0.000002
+    season_variance: float = 0.000006
+    damping: float = 0.99  # phi: what is left of the trend after a day
+    tail: float = 4.0  # nu: degrees of freedom of the Student-t noise
+    young_boost: float = 24.0  # a new asset's level moves this much more (variance), falling off by
+    young_days: float = 2.2  # ... exp(-age/young_days)
+    young_drift: float = -0.14  # what a new asset is expected to lose on its first day, falling off likewise
+    new_level: float = 7.0  # prior of an asset never seen: log1p(streams a day) ...
+    new_level_sd: float = 3.0
+    new_trend: float = -0.027  # ... and its trend
+    new_trend_sd: float = 0.04
+    day_prior: tuple[float, float, float, float, float, float] = (
+        -0.005,
+        0.027,
+        0.028,
+        0.038,
+        0.052,
+        -0.023,
+    )  # Monday..Saturday
+    day_prior_sd: float = 0.03
+    scale_memory_days: float = 60.0  # memory of the asset's own noise scale
+    scale_prior_days: float = 15.0  # how many days the catalogue's scale is worth
+    shift_score: float = 2.5  # two scores in a row of one sign beyond this are a shift, not outliers
+    absent_days: float = 7.0  # absence from complete reports up to this long says nothing,
+    absent_fall: float = 0.045  # each day beyond it lowers the expected level by this much (log),
+    absent_fall_days: float = 77.0  # for so many days (to a thirtieth)
+    gap_damping: float = 0.9  # damping of the trend on days without data
+    gap_sd: float = 0.6  # a gap widens the belief of the level to this, no further (log)
+    return_days: float = 28.0  # after a gap this long the asset is young again
+    half_width_80: float = 1.35  # half widths of the intervals in forecast standard deviations
+    half_width_95: float = 2.5
+    windows_tried: float = 3.0  # effective number of independent looks in 1..7 days (Sidak)

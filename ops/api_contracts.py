@@ -1,0 +1,106 @@
+"""Bodies of the HTTP API that are not messages of a topic; OpenAPI is generated from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.rules import AdRule
+
+
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
+    """Where (a JSON path, parameter or header), and why."""
+
+    field: str
+    reason: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"kind": "type"}):
+    """RFC 9457 problem details."""
+
+    kind: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[FieldError] = []
+
+
+class EventsBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What players send. ``received_at`` is the collector's, and is overwritten."""
+
+    events: list[PlayerEvent]
+
+
+class EventError(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was refused (it stands in the dead-letter topic); the others of the body were taken."""
+
+    index: int
+    event_id: str | None
+    code: str
+    field: str
+    reason: str
+
+
+class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """``tokens``: by session, for EventSource and sendBeacon, which cannot send a key; only if a key was sent."""
+
+    accepted: int
+    errors: list[EventError]
+    tokens: dict[str, str] = {}
+
+
+class DecisionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions after the number asked for; ``last`` is what to ask for next."""
+
+    decisions: list[AdDecision]
+    last: int
+
+
+class RuleAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored rule version; ``published``: whether the session workers have been told."""
+
+    rule: AdRule
+    text: str
+    published: bool
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule and its one readable line."""
+
+    rule: AdRule
+    text: str
+
+
+class RuleList(msgspec.Struct, frozen=True, kw_only=True):
+    rules: list[RuleView]
+
+
+class RuleCheckAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The rule as it was read, defaults filled in, and its readable line."""
+
+    valid: Literal[True] = True
+    rule: AdRule
+    text: str
+
+
+class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One part the API needs."""
+
+    state: Literal["up", "down"]
+    latency_ms: float
+    detail: str = ""
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """``parts``: broker, redis, database."""
+
+    ready: bool
+    parts: dict[str, PartHealth]
+
+
+class Alive(msgspec.Struct, frozen=True, kw_only=True):
+    status: Literal["alive"] = "alive"

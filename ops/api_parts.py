@@ -1,0 +1,110 @@
+"""What the HTTP API works with: made once a process, opened and closed with the app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy
+from redis.asyncio import Redis
+from starlette.requests import Request
+
+from cuepoint.ops.api_auth import Access
+from cuepoint.ops.api_rule_book import RulePublisher
+from cuepoint.ops.settings import Settings
+from cuepoint.schemas.errors import CuepointError
+from cuepoint.streams.database import open_engine, upgrade
+from cuepoint.streams.decision_feed import DecisionFeed
+from cuepoint.streams.history_reads import HistoryReader
+from cuepoint.streams.producer import AsyncProducer
+from cuepoint.streams.redis_counters import RedisCounters
+from cuepoint.streams.rule_store import RuleStore
+
+_RETRY_S = 2.0
+_log = logging.getLogger("cuepoint.api")
+
+
+@dataclass(slots=True)
+class ApiParts:
+    """The dependencies of API and console. No state that another replica would miss is kept in them."""
+
+    settings: Settings
+    redis: Redis
+    engine: sqlalchemy.Engine
+    producer: AsyncProducer
+    history: HistoryReader
+    rules: RuleStore
+    publisher: RulePublisher
+    decisions: DecisionFeed
+    counters: RedisCounters
+    access: Access
+    _upkeep: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def console_user(self) -> Callable[[Request], str]:
+        """FastAPI dependency of the console's pages."""
+        return self.access.console_user
+
+    async def open(self) -> None:
+        """Begin the upkeep: migrate the database as soon as it answers, then publish rules left unpublished."""
+        self._upkeep = asyncio.create_task(self._keep_up())
+
+    async def close(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._upkeep
+        await self.decisions.close()
+        await self.producer.close()
+        await self.redis.aclose()
+        await asyncio.to_thread(self.engine.dispose)
+
+    async def _keep_up(self) -> None:
+        """The API starts, and says 503, while its database is away; what waits is done when it is back."""
+        migrated = False
+        while True:
+            try:
+                if not migrated:
+                    await asyncio.to_thread(upgrade, self.engine)
+                    migrated = True
+                await self.publisher.publish_waiting()
+            except CuepointError as error:
+                _log.warning("upkeep: %s; trying again", error)
+            except Exception:
+                _log.exception("upkeep failed; trying again")
+            await asyncio.sleep(_RETRY_S)
+
+
+def make_parts(settings: Settings) -> ApiParts:
+    """Make the parts; nothing waits for a server here. Close them with ``ApiParts.close``."""
+    engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
+    redis = Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        socket_timeout=settings.redis_timeout_s,
+        socket_connect_timeout=settings.redis_timeout_s,
+    )
+    producer = AsyncProducer(
+        settings.broker,
+        source="cuepoint/api",
+        prefix=settings.topic_prefix,
+        queue_records=settings.producer_queue_records,
+        queue_bytes=settings.producer_queue_bytes,
+        linger_ms=settings.producer_linger_ms,
+        timeout_s=settings.collector_ack_s,
+    )
+    rules = RuleStore(engine)
+    return ApiParts(
+        settings=settings,
+        redis=redis,
+        engine=engine,
+        producer=producer,
+        history=HistoryReader(engine),
+        rules=rules,
+        publisher=RulePublisher(rules, producer, settings.rule_lead_ms),
+        decisions=DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session),
+        counters=RedisCounters(redis, settings.log_id),
+        access=Access(settings),
+    )

@@ -1,0 +1,205 @@
+"""The command ``cuepoint``. Every subcommand imports what it needs when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cuepoint.schemas.errors import ConfigurationError, CuepointError
+
+if TYPE_CHECKING:
+    from cuepoint.ops.settings import Settings
+
+app = typer.Typer(
+    help="Streaming event processing for media catalogues and on-demand video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich would treble the time to --help
+)
+topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True, rich_markup_mode=None)
+rules_app = typer.Typer(help="Ad-insertion rules.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(topics_app, name="topics")
+app.add_typer(rules_app, name="rules")
+
+
+def main() -> None:
+    """Run the command line; errors of Cuepoint become one sentence and an exit code (2: configuration, 1: else)."""
+    try:
+        app()
+    except CuepointError as error:
+        sys.stderr.write(f"cuepoint: {error}\n")
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    except BrokenPipeError:  # the reader of our output, a pager say, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def read_settings() -> Settings:
+    """The settings of the environment. Raises ConfigurationError naming the variable."""
+    from pydantic import ValidationError
+
+    from cuepoint.ops.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"CUEPOINT_{place.upper()}: {first['msg']}") from None
+
+
+@app.command()
+def run(
+    *,
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=1, help="End by itself after so many seconds.", metavar="SECONDS")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the console and API; 0: any.")] = 8700,
+    speed: Annotated[
+        float, typer.Option(min=0.01, help="Days of the sample replayed a second.", metavar="DAYS_PER_SECOND")
+    ] = 8.0,
+    sessions: Annotated[int, typer.Option(min=0, help="Simulated playback sessions at once.")] = 100,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
+) -> None:
+    """Everything on this machine: broker, Redis, workers, console, a replay of real counts, simulated viewers."""
+    from cuepoint.ops.embedded import EmbeddedOptions, run_embedded
+
+    options = EmbeddedOptions(
+        seconds=seconds, port=port, days_per_s=speed, sessions=sessions, open_browser=open_ and sys.stdout.isatty()
+    )
+    raise typer.Exit(run_embedded(options, read_settings()))
+
+
+@app.command()
+def worker(role: Annotated[str, typer.Argument(help="trends, sessions, counts or views", metavar="ROLE")]) -> None:
+    """One worker; start several of a role to share its partitions."""
+    from cuepoint.ops.worker import run_worker
+
+    run_worker(role, read_settings())
+
+
+@app.command()
+def api() -> None:
+    """The HTTP API and the console."""
+    from cuepoint.ops.api import serve
+
+    serve(read_settings())
+
+
+@app.command()
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="CSV, TSV, JSON lines or Parquet; also .gz", metavar="FILE...")],
+    *,
+    preset: Annotated[str | None, typer.Option(help="cuepoint (the default) or spotify-charts")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="A YAML file: which column is what.")] = None,
+    dsp: Annotated[str | None, typer.Option(help="The service all rows are of.")] = None,
+    territory: Annotated[
+        str | None, typer.Option(help="The territory all rows are of, e.g. US; WW: the world.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="2 or more: these reports replace earlier ones.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Days sent a second; else as fast as the broker takes them.")
+    ] = None,
+    strict: Annotated[bool, typer.Option(help="Send nothing and fail if any row is broken.")] = False,
+) -> None:
+    """Read files of daily counts; send them as reports."""
+    from cuepoint.ops.ingest_command import ingest_files
+
+    raise typer.Exit(
+        ingest_files(
+            read_settings(),
+            files,
+            preset=preset,
+            mapping_file=mapping,
+            dsp=dsp,
+            territory=territory,
+            version=version,
+            days_per_s=speed,
+            strict=strict,
+        )
+    )
+
+
+@app.command()
+def simulate(
+    *,
+    sessions: Annotated[int, typer.Option(min=1, help="Playback sessions at once.")] = 100,
+    rate: Annotated[float, typer.Option(min=0.01, help="Simulated seconds in one second.")] = 1.0,
+    seconds: Annotated[float | None, typer.Option("--for", min=0.1, help="End after so many seconds.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed, the same viewers.")] = 1,
+    url: Annotated[str | None, typer.Option("--api", help="The API; else the address in the settings.")] = None,
+    topic: Annotated[bool, typer.Option(help="Write to the topic, not through the API.")] = False,
+) -> None:
+    """Simulated viewers: their player events go in, the ad decisions they get change what they do."""
+    from cuepoint.ops.simulate import SimulationOptions, simulate_viewers
+
+    options = SimulationOptions(sessions=sessions, rate=rate, seconds=seconds, seed=seed, api=url, to_topic=topic)
+    simulate_viewers(options, read_settings())
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Folder for the documents; else AsyncAPI to stdout.")] = None,
+) -> None:
+    """JSON Schema and AsyncAPI documents of the contracts."""
+    from cuepoint.ops import schema_documents
+
+    if out is None:
+        typer.echo(schema_documents.asyncapi_text())
+        return
+    for path in schema_documents.write_documents(out):
+        typer.echo(path)
+
+
+@app.command()
+def doctor() -> None:
+    """Check the surroundings: Python, broker, Redis, ports, disk, settings."""
+    from cuepoint.ops.doctor import examine
+
+    raise typer.Exit(examine(read_settings))
+
+
+@topics_app.command("create")
+def topics_create() -> None:
+    """Create the topics that are missing."""
+    from cuepoint.streams.topics_admin import create_topics
+
+    settings = read_settings()
+    created = create_topics(settings.broker, settings.partitions, settings.replication, settings.topic_prefix)
+    typer.echo("\n".join(created) if created else "all topics are there already")
+
+
+@rules_app.command("list")
+def rules_list(
+    file: Annotated[Path | None, typer.Argument(help="A YAML file; else the rules in the database.")] = None,
+) -> None:
+    """The rules: id, version, status, and what each does in words."""
+    from cuepoint.ops.rules_command import list_rules
+
+    for line in list_rules(file, read_settings()):
+        typer.echo(line)
+
+
+@rules_app.command("check")
+def rules_check(file: Annotated[Path, typer.Argument(help="A YAML file of rules.", metavar="FILE")]) -> None:
+    """Check a file of rules; says each problem with its place."""
+    from cuepoint.ops.rules_command import check_rules
+
+    typer.echo(f"{file}: {check_rules(file)} rules, all can be used")
+
+
+@app.command()
+def version() -> None:
+    """The installed version."""
+    from importlib.metadata import version as installed_version
+
+    typer.echo(installed_version("cuepoint"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The console: server-rendered pages for people, mounted into the API's application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from cuepoint.ops.api_parts import ApiParts
+from cuepoint.ops.api_problems import answer_http
+from cuepoint.ops.console_changes import add_asset, add_change_list
+from cuepoint.ops.console_faults import add_faults
+from cuepoint.ops.console_overview import add_overview
+from cuepoint.ops.console_pages import STATIC, render
+from cuepoint.ops.console_rules import add_rules
+from cuepoint.ops.console_sampler import Sampler
+from cuepoint.ops.console_sessions import add_sessions
+from cuepoint.ops.settings import Settings
+
+
+class BundledFiles(StaticFiles):
+    """Static files: those asked for with a digest (``?v=``) never change, others are checked again each time."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        versioned = b"v=" in scope.get("query_string", b"")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
+        return response
+
+
+def wants_page(request: Request) -> bool:
+    """Whether an error is for a person: a browser, outside the API."""
+    return not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", "")
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """404 as a page for people, as a problem for programs."""
+    if wants_page(request):
+        return render(request, "missing.html", 404, what=f"page {request.url.path}")
+    assert isinstance(error, HTTPException)
+    return await answer_http(request, error)
+
+
+def mount_console(app: FastAPI, settings: Settings, parts: ApiParts) -> None:
+    """Add pages, live fragments, chart data and bundled files to ``app``. Call it after the API's routes are there."""
+
+    sampler = Sampler(parts, settings.console_refresh_ms / 1000)
+
+    @contextlib.asynccontextmanager
+    async def sampling(_: FastAPI) -> AsyncIterator[None]:
+        sampler.start()
+        yield
+        await sampler.stop()
+
+    app.state.console_refresh_ms = settings.console_refresh_ms
+    router = APIRouter(
+        include_in_schema=False, dependencies=[Depends(parts.console_user)], lifespan=sampling, tags=["console"]
+    )
+    add_overview(router, parts, sampler)
+    add_change_list(router, parts)
+    add_asset(router, parts)
+    add_sessions(router, parts)
+    add_rules(router, parts)
+    add_faults(router, parts)
+    app.include_router(router)
+    app.mount("/static", BundledFiles(directory=STATIC), name="static")
+    app.add_exception_handler(404, not_found)

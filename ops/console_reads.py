@@ -1,0 +1,45 @@
+"""Reads for pages, where a store that is down is a sentence on the page and never an error page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import redis.exceptions
+from sqlalchemy.exc import SQLAlchemyError
+
+from cuepoint.schemas.errors import Unavailable
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+HISTORY_DOWN = "The history database does not answer."
+REDIS_DOWN = "Redis does not answer."
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """``value`` as read, or the fallback with ``problem``: a sentence for the page (empty: none)."""
+
+    value: T
+    problem: str = ""
+
+
+async def from_history(read: Callable[[], T], fallback: T) -> Answer[T]:
+    """Run a synchronous read of SQL beside the event loop."""
+    try:
+        return Answer(await asyncio.to_thread(read))
+    except (SQLAlchemyError, Unavailable, OSError) as error:
+        log.warning("console: history read failed: %s", error)
+        return Answer(fallback, HISTORY_DOWN)
+
+
+async def from_redis(read: Callable[[], Awaitable[T]], fallback: T, timeout_s: float = 2.0) -> Answer[T]:
+    """Await a read of Redis, for at most ``timeout_s``."""
+    try:
+        return Answer(await asyncio.wait_for(read(), timeout_s))
+    except (redis.exceptions.RedisError, Unavailable, OSError, TimeoutError) as error:
+        log.warning("console: redis read failed: %s", error)
+        return Answer(fallback, REDIS_DOWN)

@@ -1,0 +1,110 @@
+"""One example a contract, for the AsyncAPI document: a Christmas song that rises, and a session that earns a spot."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from cuepoint.schemas.base import Contract
+from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.rules import AdFormat, AdRule, Compare, Limits, Progressive
+from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, TrendRecord
+
+_DAY = dt.date(2018, 11, 26)
+_AT = 1_543_219_200_000  # 2018-11-26T08:00Z
+
+EXAMPLES: tuple[Contract, ...] = (
+    ReportOpened(dsp="spotify", territory="US", day=_DAY, source="us-2018-11-26.csv"),
+    TrendRecord(asset_id="0bYg9bo50gSsH3LtXe2SQn", day=_DAY, dsp="spotify", territory="US", count=622_108),
+    ReportCompleted(
+        dsp="spotify", territory="US", day=_DAY, records=200, partition_records=54, source="us-2018-11-26.csv"
+    ),
+    Asset(
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        title="All I Want for Christmas Is You",
+        artist="Mariah Carey",
+        released=dt.date(1994, 11, 1),
+    ),
+    AssetDay(
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        day=_DAY,
+        count=622_108.0,
+        mean=411_300.0,
+        lower_80=362_900.0,
+        upper_80=466_100.0,
+        lower_95=339_700.0,
+        upper_95=498_000.0,
+        level=455_200.0,
+        trend=0.061,
+        p_same=0.0007,
+        p_trend=0.994,
+        scored_at=_AT,
+    ),
+    Change(
+        change_id="0bYg9bo50gSsH3LtXe2SQn:2018-11-24:up",
+        revision=2,
+        status="updated",
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        kind="rapid",
+        direction="up",
+        start=dt.date(2018, 11, 24),
+        day=_DAY,
+        probability=0.9993,
+        size_per_day=301_900.0,
+        size_percent=94.3,
+        count=622_108.0,
+        expected=320_208.0,
+        lower_80=284_000.0,
+        upper_80=361_000.0,
+        lower_95=267_100.0,
+        upper_95=383_900.0,
+    ),
+    PlayerEvent(
+        event_id="s-81-17",
+        session_id="s-81",
+        seq=17,
+        kind="progressed",
+        at=_AT,
+        received_at=_AT + 240,
+        video_id="v-12",
+        position_s=61.5,
+        duration_s=600.0,
+        category="music",
+    ),
+    AdRule(
+        rule_id="progressive-music",
+        version=3,
+        name="Progressive spots in music",
+        effective_at=_AT - 60_000,
+        format=AdFormat(type="spot", length_s=10.0),
+        insertion=Progressive(window_s=60.0, intervals_s=[10.0, 20.0, 30.0]),
+        criteria=Compare(field="category", value="music"),
+        limits=Limits(per_session=12),
+    ),
+    AdDecision(
+        decision_id="s-81:progressive-music:61",
+        session_id="s-81",
+        video_id="v-12",
+        rule_id="progressive-music",
+        rule_version=3,
+        event_id="s-81-17",
+        decided_at=_AT + 240,
+        number=4,
+        position_s=61.5,
+        format=AdFormat(type="spot", length_s=10.0),
+        duration_s=10.0,
+        spot_load=3.9,
+        reason="every 20 s in the second minute",
+        criteria={"category": "music"},
+    ),
+    DeadLetter(
+        topic="cuepoint.trend-records.v1",
+        source="us-2018-11-26.csv",
+        line=118,
+        code="invalid",
+        field="$.count",
+        reason="Expected `int` >= 0",
+        original=b"0bYg9bo50gSsH3LtXe2SQn,2018-11-26,-5",
+        at=_AT,
+    ),
+)

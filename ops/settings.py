@@ -1,0 +1,144 @@
+"""Every setting of Cuepoint, read from the environment (``CUEPOINT_...``) and, for secrets, from files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1 << 20
+
+
+class ConnectionSettings(BaseSettings):
+    """Where the parts are found."""
+
+    broker: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, HOST:PORT[,HOST:PORT...]")
+    broker_session_timeout_s: float = Field(
+        6.0,
+        ge=1,
+        le=300,
+        description="a worker not heard of for so long loses its partitions; the embedded broker wants 6",
+    )
+    broker_request_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="how long an answer or acknowledgement of the broker is waited for"
+    )
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group name")
+    log_id: str = Field(
+        "",
+        description="incarnation of the log; `cuepoint run` makes one up at each start: its broker forgets all",
+    )
+    partitions: int = Field(4, ge=1, le=4096, description="partitions of topics that do not fix their own number")
+    replication: int = Field(1, ge=1, le=9, description="replicas of each topic")
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="counters, decisions, heartbeats")
+    redis_timeout_s: float = Field(5.0, gt=0, le=60, description="how long one answer of Redis is waited for")
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///.cuepoint/cuepoint.db"), description="SQLAlchemy URL of history and rules"
+    )
+    data_dir: Path = Field(Path(".cuepoint"), description="folder of snapshots and embedded parts")
+
+
+class HttpSettings(BaseSettings):
+    """The API, the console and /metrics."""
+
+    api_host: str = Field("127.0.0.1", description="address the API and console listen on")
+    api_port: int = Field(8700, ge=0, le=65535, description="port of the API and console")
+    api_keys: SecretStr = Field(SecretStr(""), description="keys of players, separated by commas; empty: all refused")
+    admin_key: SecretStr = Field(SecretStr(""), description="key for rules and the console; empty: changes are refused")
+    console_open: bool = Field(False, description="the console may be read without a key")
+    metrics_host: str = Field("127.0.0.1", description="address a worker's /metrics listens on")
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics; 0: any free one")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe message logged")
+
+
+class WorkerSettings(BaseSettings):
+    """Workers: intake, snapshots, memory."""
+
+    fetch_wait_ms: int = Field(5, ge=1, le=5000, description="how long the broker may hold an empty fetch")
+    fetch_partition_bytes: int = Field(4 * MEBIBYTE, ge=4096, description="largest fetch of one partition: the batch")
+    commit_interval_s: float = Field(1.0, gt=0, le=300, description="how often offsets are committed")
+    snapshot_interval_s: float = Field(10.0, gt=0, le=3600, description="how often the state of a partition is saved")
+    heartbeat_interval_s: float = Field(1.0, gt=0, le=60, description="how often a worker reports its totals")
+    heartbeat_ttl_s: float = Field(
+        5.0, gt=0, le=600, description="after how long without report a worker counts as gone"
+    )
+    retry_max_s: float = Field(
+        5.0, gt=0, le=300, description="longest pause between tries of a store that does not answer"
+    )
+    stop_timeout_s: float = Field(8.0, gt=0, le=300, description="how long a worker may take to stop")
+    producer_queue_records: int = Field(200_000, ge=100, description="records waiting to be sent, at most")
+    producer_queue_bytes: int = Field(128 * MEBIBYTE, ge=MEBIBYTE, description="bytes waiting to be sent, at most")
+    producer_linger_ms: float = Field(2.0, ge=0, le=1000, description="how long a record may wait for company")
+    gc_freeze: bool = Field(True, description="exempt what is loaded at start from garbage collection")
+    gc_threshold: int = Field(
+        200_000, ge=700, description="allocations between two collections of the youngest generation"
+    )
+    rules_wait_s: float = Field(60.0, gt=0, le=3600, description="how long session workers wait for the rules at start")
+
+
+class LimitSettings(BaseSettings):
+    """What is kept, and how long."""
+
+    decision_ttl_s: int = Field(6 * 3600, ge=60, description="how long a session's decisions can be read from Redis")
+    decisions_per_session: int = Field(10_000, ge=1, description="decisions kept of one session in Redis, the newest")
+    history_days: int = Field(
+        30, ge=1, le=36_500, description="days sessions, decisions and dead letters are kept in SQL"
+    )
+    trend_history_days: int = Field(3650, ge=1, le=36_500, description="days asset days and changes are kept in SQL")
+    prune_interval_s: float = Field(3600.0, ge=1, description="how often what is too old is removed from SQL")
+    sqlite_busy_s: float = Field(
+        10.0, gt=0, le=600, description="how long a writer waits for another of the same SQLite file"
+    )
+
+
+class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
+    """All of them. ``Settings()`` reads the environment; ``Settings(broker=...)`` overrides it.
+
+    Secrets may stand in files of the folder ``CUEPOINT_SECRETS_DIR`` named like the variable, lower case
+    (``cuepoint_admin_key``).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CUEPOINT_", extra="ignore", secrets_dir=os.environ.get("CUEPOINT_SECRETS_DIR") or None
+    )
+
+    # ---- E: API (append here) ----
+    read_keys: SecretStr = Field(SecretStr(""), description="keys that may read the API, separated by commas")
+    token_secret: SecretStr = Field(
+        SecretStr(""), description="signs session tokens and logins; empty: derived from the admin key"
+    )
+    session_token_s: int = Field(6 * 3600, ge=60, description="how long a session's token is good")
+    login_s: int = Field(12 * 3600, ge=60, description="how long a console login is good")
+    cors_origins: str = Field("", description="origins of player pages, separated by commas; *: any")
+    access_log: bool = Field(True, description="log each request (never its query string or headers)")
+    collector_body_bytes: int = Field(256 << 10, ge=1024, description="largest body of POST /v1/events")
+    collector_events: int = Field(500, ge=1, le=100_000, description="most events in one body")
+    collector_events_per_s: float = Field(20_000, gt=0, description="events a second of one API key, per API process")
+    collector_burst_events: int = Field(40_000, ge=1, description="events one API key may send at once")
+    session_events_per_s: float = Field(20, gt=0, description="events a second of one session token")
+    session_burst_events: int = Field(500, ge=1, description="events one session token may send at once")
+    collector_ack_s: float = Field(5.0, gt=0, le=300, description="how long the collector waits for the broker")
+    dead_original_bytes: int = Field(16 << 10, ge=256, description="how much of a refused event is kept")
+    sse_streams: int = Field(1000, ge=1, description="decision streams open at once, per API process")
+    sse_stream_s: float = Field(600.0, gt=0, description="how long one decision stream lasts; players reconnect")
+    sse_keepalive_s: float = Field(15.0, gt=0, description="pause between comments on a silent stream")
+    rule_lead_ms: int = Field(500, ge=0, le=3_600_000, description="from a rule's acceptance until it is in effect")
+    rule_body_bytes: int = Field(64 << 10, ge=1024, description="largest rule")
+    page_rows: int = Field(500, ge=1, le=10_000, description="most rows of one page of the read API")
+    ready_timeout_s: float = Field(2.0, gt=0, le=30, description="how long /readyz waits for each part")
+    # ---- F: console (append here) ----
+    console_refresh_ms: int = Field(2000, ge=250, le=60_000, description="how often live parts of the console refresh")
+    console_live_s: float = Field(
+        120.0, gt=0, le=86_400, description="a session not heard of for so long is not shown as live"
+    )
+    # ---- A, B, D (append here) ----
+
+    def player_keys(self) -> tuple[str, ...]:
+        """The keys a player may use; without any, players are refused.
+
+        >>> Settings(api_keys="one, two").player_keys()
+        ('one', 'two')
+        """
+        return tuple(key.strip() for key in self.api_keys.get_secret_value().split(",") if key.strip())

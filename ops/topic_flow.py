@@ -1,0 +1,33 @@
+"""Who writes a topic and who reads it: what the AsyncAPI document and the docs say of the flow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cuepoint.schemas import topics
+from cuepoint.schemas.topics import Topic
+
+
+class Ends(NamedTuple):
+    """Names of commands (``ingest``, ``api``, ``simulate``) and agents at both ends of a topic."""
+
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+
+
+FLOW: dict[Topic, Ends] = {
+    topics.TREND_RECORDS: Ends(("ingest",), ("watch_trends",)),
+    topics.REPORTS: Ends(("ingest",), ("record_history",)),
+    topics.ASSETS: Ends(("ingest",), ("record_history",)),
+    topics.PLAYER_EVENTS: Ends(("api", "simulate"), ("compose_sessions", "count", "record_history")),
+    topics.AD_RULES: Ends(("api",), ("compose_sessions",)),
+    topics.AD_DECISIONS: Ends(("compose_sessions",), ("count", "record_history", "serve_decisions")),
+    topics.CHANGES: Ends(("watch_trends",), ("record_history",)),
+    topics.ASSET_DAYS: Ends(("watch_trends",), ("record_history",)),
+    topics.DEAD_TREND_RECORDS: Ends(("ingest", "watch_trends"), ("record_history",)),
+    topics.DEAD_PLAYER_EVENTS: Ends(("compose_sessions", "count"), ("record_history",)),
+    topics.DEAD_AD_DECISIONS: Ends(("count", "serve_decisions"), ("record_history",)),
+    topics.DEAD_AD_RULES: Ends(("compose_sessions",), ("record_history",)),
+    topics.DEAD_ASSETS: Ends(("record_history",), ("record_history",)),
+    topics.DEAD_HISTORY: Ends(("record_history",), ("record_history",)),
+}

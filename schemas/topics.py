@@ -1,0 +1,64 @@
+"""The topics: name, what is in them, how they are kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cuepoint.schemas.base import Contract
+from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.rules import AdRule
+from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, TrendRecord
+
+
+class Topic(NamedTuple):
+    """``partitions`` None: the setting; ``compacted``: the last value of a key is kept for ever."""
+
+    name: str
+    messages: tuple[type[Contract], ...]
+    key: str
+    compacted: bool = False
+    partitions: int | None = None
+
+
+TREND_RECORDS = Topic("cuepoint.trend-records.v1", (TrendRecord, ReportOpened, ReportCompleted), "asset_id")
+REPORTS = Topic("cuepoint.reports.v1", (ReportOpened, ReportCompleted), "dsp", partitions=1)
+ASSETS = Topic("cuepoint.assets.v1", (Asset,), "asset_id", compacted=True, partitions=1)
+PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent,), "session_id")
+AD_RULES = Topic("cuepoint.ad-rules.v1", (AdRule,), "rule_id", compacted=True, partitions=1)
+AD_DECISIONS = Topic("cuepoint.ad-decisions.v1", (AdDecision,), "session_id")
+CHANGES = Topic("cuepoint.changes.v1", (Change,), "asset_id")
+ASSET_DAYS = Topic("cuepoint.asset-days.v1", (AssetDay,), "asset_id")
+
+DEAD_TREND_RECORDS = Topic("cuepoint.trend-records-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_PLAYER_EVENTS = Topic("cuepoint.player-events-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_AD_DECISIONS = Topic("cuepoint.ad-decisions-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_AD_RULES = Topic("cuepoint.ad-rules-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_ASSETS = Topic("cuepoint.assets-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_HISTORY = Topic("cuepoint.history-dead.v1", (DeadLetter,), "topic", partitions=1)  # changes, asset days
+
+TOPICS = (
+    TREND_RECORDS,
+    REPORTS,
+    ASSETS,
+    PLAYER_EVENTS,
+    AD_RULES,
+    AD_DECISIONS,
+    CHANGES,
+    ASSET_DAYS,
+    DEAD_TREND_RECORDS,
+    DEAD_PLAYER_EVENTS,
+    DEAD_AD_DECISIONS,
+    DEAD_AD_RULES,
+    DEAD_ASSETS,
+    DEAD_HISTORY,
+)
+DEAD_LETTERS = {
+    TREND_RECORDS.name: DEAD_TREND_RECORDS,
+    PLAYER_EVENTS.name: DEAD_PLAYER_EVENTS,
+    AD_DECISIONS.name: DEAD_AD_DECISIONS,
+    AD_RULES.name: DEAD_AD_RULES,
+    ASSETS.name: DEAD_ASSETS,
+    CHANGES.name: DEAD_HISTORY,
+    ASSET_DAYS.name: DEAD_HISTORY,
+}

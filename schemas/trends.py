@@ -1,0 +1,109 @@
+"""Contracts of the catalogue half: what streaming services (DSPs) report, and what Cuepoint says of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from cuepoint.schemas.base import Contract, Count, EpochMs, Identifier, Probability, Territory, Text, Version
+
+
+class TrendRecord(Contract, frozen=True, kw_only=True, tag="trend-record.v1"):
+    """Streams of one asset on one day in one report of a DSP. Key: ``asset_id``.
+
+    Several records of an asset within one report add up (a DSP may split a day by channel). A record belongs to the report
+    (``dsp``, ``territory``, ``day``, ``report_version``) whose markers stand before and after it in its partition.
+    """
+
+    asset_id: Identifier
+    day: dt.date
+    dsp: Identifier
+    territory: Territory = "WW"
+    count: Count
+    report_version: Version = 1
+
+
+class ReportOpened(Contract, frozen=True, kw_only=True, tag="report-opened.v1"):
+    """The first message of a report. One goes to every partition of the trend records, in band, and one to the reports topic.
+
+    A higher ``version`` of the same (``dsp``, ``territory``, ``day``) replaces the report; the same or a lower one is a repeat.
+    """
+
+    dsp: Identifier
+    territory: Territory = "WW"
+    day: dt.date
+    version: Version = 1
+    source: Text = ""
+
+
+class ReportCompleted(Contract, frozen=True, kw_only=True, tag="report-completed.v1"):
+    """The last message of a report: how many records it had in all, and (in band) how many of them in this partition."""
+
+    dsp: Identifier
+    territory: Territory = "WW"
+    day: dt.date
+    version: Version = 1
+    records: Count
+    partition_records: Count | None = None
+    source: Text = ""
+
+
+class Asset(Contract, frozen=True, kw_only=True, tag="asset.v1"):
+    """Metadata of one asset. Key: ``asset_id``; the topic is compacted."""
+
+    asset_id: Identifier
+    title: Text
+    artist: Text = ""
+    isrc: Text = ""
+    upc: Text = ""
+    released: dt.date | None = None
+    owner: Text = ""
+
+
+class AssetDay(Contract, frozen=True, kw_only=True, tag="asset-day.v1"):
+    """One scored day of one asset: what was forecast a day ahead, what came, what the filter believes now. Key: ``asset_id``.
+
+    Counts are streams a day. A later message for the same (``asset_id``, ``day``) replaces the earlier (a revised day).
+    ``count`` is null for a day without data.
+    """
+
+    asset_id: Identifier
+    day: dt.date
+    count: float | None
+    mean: float
+    lower_80: float
+    upper_80: float
+    lower_95: float
+    upper_95: float
+    level: float
+    trend: float  # log units a day
+    p_same: Probability  # that the present state equals the predicted one; small means a rapid change
+    p_trend: Probability  # that the trend has the sign it shows; large means a gradual change
+    scored_at: EpochMs | None = None
+
+
+class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
+    """A region of significant change of one asset. Key: ``asset_id``. One region keeps one ``change_id`` from opening to closing;
+    a message with a higher ``revision`` replaces the earlier ones."""
+
+    change_id: Identifier
+    revision: Version
+    status: Literal["opened", "updated", "closed", "withdrawn"]
+    asset_id: Identifier
+    kind: Literal["rapid", "gradual"]
+    direction: Literal["up", "down"]
+    start: dt.date
+    day: dt.date  # the day this revision speaks of
+    end: dt.date | None = None
+    probability: Probability
+    size_per_day: float  # streams a day above (below) what was expected before the region began, at `day`
+    size_percent: float
+    count: float | None
+    expected: float
+    lower_80: float
+    upper_80: float
+    lower_95: float
+    upper_95: float
+
+
+TrendMessage = TrendRecord | ReportOpened | ReportCompleted

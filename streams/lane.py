@@ -1,0 +1,233 @@
+"""One agent on one partition: batches in order, without a gap or a repeat, and what of them may be committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol, TypeVar
+
+from cuepoint.schemas.errors import SnapshotError, Unavailable
+from cuepoint.streams import metrics
+from cuepoint.streams.batch import Batch
+from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.processor import Processor, StatefulProcessor, StateLost, StoringProcessor, is_stateful
+from cuepoint.streams.snapshot_store import SnapshotStore
+
+_LOG = logging.getLogger(__name__)
+_FIRST_PAUSE_S = 0.05
+_SEEK_PATIENCE_S = 2.0
+T = TypeVar("T")
+
+
+class Log(Protocol):
+    """The partition's log, as the consumer sees it. All raise what the consumer raises."""
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None: ...
+
+    async def earliest(self, topic: str, partition: int) -> int: ...
+
+    async def committed(self, topic: str, partition: int) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What all lanes share."""
+
+    log: Log
+    deliver: Callable[[str, Batch, Sequence[Outgoing]], Awaitable[None]]
+    snapshots: SnapshotStore
+    snapshot_interval_s: float = 10.0
+    retry_max_s: float = 5.0
+
+
+class Lane:
+    """Feeds ``agent`` with the partition's batches. ``done``: all records below are processed and their messages
+    acknowledged; ``covered``: all below survive a crash; None until loaded."""
+
+    def __init__(self, agent: Processor, topic: str, partition: int, parts: LaneParts) -> None:
+        self.agent, self.topic, self.partition = agent, topic, partition
+        self.done: int | None = None
+        self.covered: int | None = None
+        self.end = -1
+        self.saved_at = monotonic()
+        self._parts = parts
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._closing = asyncio.Event()
+        self._restored = self._dirty = self._missing = False
+        self._sought: tuple[int, float] = (-1, 0.0)
+        self._stateful = is_stateful(agent)
+
+    def __str__(self) -> str:
+        return f"{self.agent.name} on {self.topic}[{self.partition}]"
+
+    async def put(self, batch: Batch) -> None:
+        """Queue a batch, waiting for room: this slows the intake. A closing lane drops it (it is read again)."""
+        closing = asyncio.ensure_future(self._closing.wait())
+        room = asyncio.ensure_future(self._queue.put(batch))
+        await asyncio.wait((closing, room), return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        room.cancel()
+
+    async def run(self) -> None:
+        """Load, then process until closed. Raises SnapshotError, and whatever a broken agent raises."""
+        await self._load()
+        while not self._closing.is_set():
+            batch = await self._next()
+            if batch is not None:
+                self.end = max(self.end, batch.end)
+                fitting = await self._fit(batch)
+                if fitting is not None:
+                    await self._process_or_reload(fitting)
+            elif self._missing:
+                await self._rewind()
+            if self._due():
+                await self.save()
+
+    def close(self) -> None:
+        """Stop after the batch in hand; ``run`` then returns."""
+        self._closing.set()
+
+    def forget(self) -> None:
+        """Drop the agent's state of the partition."""
+        if self._restored and is_stateful(self.agent):
+            self.agent.forget(self.partition)
+            self._restored = False
+
+    # -- where to begin
+
+    async def _load(self) -> None:
+        position = await self._persevere(self._stored_position)
+        if is_stateful(self.agent):
+            position = self._restore(self.agent, position)
+        elif position is None and not isinstance(self.agent, StoringProcessor):
+            position = await self._persevere(lambda: self._parts.log.committed(self.topic, self.partition))
+        if position is None:
+            position = await self._persevere(lambda: self._parts.log.earliest(self.topic, self.partition))
+        self.done = self.covered = position
+        self._dirty, self._sought = False, (-1, 0.0)
+        await self._rewind()
+
+    async def _stored_position(self) -> int | None:
+        """The offset behind what the agent's own store holds; None if it has none or holds nothing."""
+        if not isinstance(self.agent, StoringProcessor):
+            return None
+        last = await self.agent.position(self.topic, self.partition)
+        return None if last is None or last < 0 else last + 1
+
+    def _restore(self, agent: StatefulProcessor, stored: int | None) -> int | None:
+        """Begin with the snapshot. A store that lost what the snapshot takes for done means: begin anew."""
+        snapshot = self._parts.snapshots.load(self.agent.name, self.topic, self.partition)
+        if snapshot is not None and isinstance(agent, StoringProcessor) and (stored or 0) <= snapshot.offset:
+            _LOG.warning("%s: its store lost what it held; everything is read again", self)
+            snapshot = None
+        agent.restore(self.partition, snapshot.state if snapshot else None)
+        self._restored = True
+        return snapshot.offset + 1 if snapshot else None
+
+    # -- what to process
+
+    async def _next(self) -> Batch | None:
+        get = asyncio.ensure_future(self._queue.get())
+        closing = asyncio.ensure_future(self._closing.wait())
+        wait_s = min(1.0, max(0.05, self._parts.snapshot_interval_s / 4))
+        await asyncio.wait((get, closing), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        if get.done() and not self._closing.is_set():
+            return get.result()
+        get.cancel()
+        return None
+
+    async def _fit(self, batch: Batch) -> Batch | None:
+        """The batch without what is done already; None if nothing is left or something before it is missing."""
+        assert self.done is not None
+        if batch.first > self.done:
+            earliest = await self._persevere(lambda: self._parts.log.earliest(self.topic, self.partition))
+            if earliest > self.done:
+                _LOG.error("%s: the log now begins at %s, records from %s on are gone", self, earliest, self.done)
+                self.done = earliest
+        self._missing = batch.first > self.done
+        if self._missing:
+            await self._rewind()
+            return None
+        if batch.last < self.done:
+            if 0 <= batch.end < self.done:
+                raise SnapshotError(
+                    f"{self}: the log ends at {batch.end}, but the stored state stands for all below {self.done}: the "
+                    "broker lost its log. Remove the state of the old log, or give the new one its own CUEPOINT_LOG_ID"
+                )
+            return None
+        return batch if batch.first == self.done else batch.since(self.done)
+
+    async def _rewind(self) -> None:
+        """Seek to where the lane stands. Batches already on their way do not ask for it again and again."""
+        assert self.done is not None
+        offset, at = self._sought
+        if offset == self.done and monotonic() - at < _SEEK_PATIENCE_S:
+            return
+        if offset >= 0:
+            _LOG.warning("%s: a batch is missing; reading again from %s", self, self.done)
+            metrics.REWINDS.inc()
+        self._sought = (self.done, monotonic())
+        await self._parts.log.seek(self.topic, self.partition, self.done)
+
+    async def _process_or_reload(self, batch: Batch) -> None:
+        try:
+            await self._process(batch)
+        except StateLost as error:
+            _LOG.warning("%s: %s; beginning again from what is stored", self, error)
+            self.forget()
+            await self._load()
+
+    async def _process(self, batch: Batch) -> None:
+        started = monotonic()
+        self._dirty = True
+        if len(batch):
+            produced = await self._persevere(lambda: self.agent.process(batch))
+            await self._persevere(lambda: self._parts.deliver(self.agent.name, batch, produced))
+            metrics.BATCH_SECONDS.labels(self.agent.name).observe(monotonic() - started)
+        self.done = batch.last + 1
+        self._dirty = False
+        if not self._stateful:
+            self.covered = self.done
+
+    async def _persevere(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until a store or broker answers; meanwhile nothing more is taken in."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await attempt()
+            except Unavailable as error:
+                _LOG.warning("%s: %s; trying again in %.1f s", self, error, pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, self._parts.retry_max_s)
+
+    # -- what survives a crash
+
+    def _due(self) -> bool:
+        return (
+            self._stateful
+            and self.done != self.covered
+            and monotonic() - self.saved_at >= self._parts.snapshot_interval_s
+        )
+
+    async def save(self) -> None:
+        """Snapshot the state, if it stands for a whole number of batches. A full disk is counted, and stops nothing."""
+        if not is_stateful(self.agent) or self._dirty or self.done is None or self.done == self.covered:
+            return
+        started, done = monotonic(), self.done
+        state = self.agent.snapshot(self.partition)
+        try:
+            await asyncio.to_thread(
+                self._parts.snapshots.save, self.agent.name, self.topic, self.partition, done - 1, state
+            )
+        except OSError as error:
+            metrics.SNAPSHOTS_FAILED.inc()
+            _LOG.error("%s: the snapshot could not be written (%s); going on, a restart will replay more", self, error)
+            return
+        finally:
+            self.saved_at = monotonic()
+        self.covered = done
+        metrics.SNAPSHOT_SECONDS.observe(monotonic() - started)

@@ -1,0 +1,113 @@
+"""The tables of history and rules. Their making and changing is in the migrations; this is how queries name them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, LargeBinary, MetaData, String, Table
+
+METADATA = MetaData()
+
+POSITIONS = Table(
+    "positions",
+    METADATA,
+    Column("log_id", String(64), primary_key=True),
+    Column("topic", String(255), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+CHANGES = Table(
+    "changes",
+    METADATA,
+    Column("change_id", String(128), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("asset_id", String(128), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("start", Date, nullable=False),
+    Column("day", Date, nullable=False, index=True),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+ASSET_DAYS = Table(
+    "asset_days",
+    METADATA,
+    Column("asset_id", String(128), primary_key=True),
+    Column("day", Date, primary_key=True, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+ASSETS = Table(
+    "assets",
+    METADATA,
+    Column("asset_id", String(128), primary_key=True),
+    Column("title", String(512), nullable=False),
+    Column("artist", String(512), nullable=False),
+    Column("isrc", String(512), nullable=False),
+    Column("upc", String(512), nullable=False),
+    Column("released", Date),
+    Column("owner", String(512), nullable=False),
+    Column("search", String(2048), nullable=False),  # lower case: id, title, artist
+)
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("session_id", String(128), primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False, index=True),
+    Column("ended", Boolean, nullable=False),
+    Column("viewer_id", String(128)),
+    Column("device", String(512), nullable=False),
+    Column("country", String(512), nullable=False),
+    Column("video_id", String(128)),
+)
+SESSION_EVENTS = Table(
+    "session_events",
+    METADATA,
+    Column("session_id", String(128), primary_key=True),
+    Column("event_id", String(128), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("video_id", String(128)),
+    Column("body", LargeBinary, nullable=False),
+)
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("decision_id", String(128), primary_key=True),
+    Column("session_id", String(128), nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+DEAD_LETTERS = Table(
+    "dead_letters",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("topic", String(255), nullable=False),
+    Column("code", String(512), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+REPORTS = Table(
+    "reports",
+    METADATA,
+    Column("dsp", String(128), primary_key=True),
+    Column("territory", String(2), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("opened_at", BigInteger),
+    Column("completed_at", BigInteger),
+    Column("records", BigInteger),
+    Column("source", String(512), nullable=False),
+)
+RULES = Table(
+    "rules",
+    METADATA,
+    Column("rule_id", String(128), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("published", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)

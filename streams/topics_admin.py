@@ -1,0 +1,80 @@
+"""Making the topics and asking about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from cuepoint.schemas.errors import Unavailable
+from cuepoint.schemas.topics import TOPICS, Topic
+
+
+def create_topics(
+    broker: str, partitions: int, replication: int = 1, prefix: str = "", timeout_s: float = 30.0
+) -> list[str]:
+    """Create the topics that are missing; those that exist stay as they are.
+
+    Returns the names created. Raises Unavailable when the broker does not answer or refuses.
+    """
+    wanted = [_new_topic(topic, partitions, replication, prefix) for topic in TOPICS]
+    client = _client(broker)  # must outlive its futures
+    futures = client.create_topics(wanted, request_timeout=timeout_s, operation_timeout=timeout_s)
+    created = []
+    for name, future in futures.items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Unavailable(f"broker {broker} did not create the topic {name}: {error.args[0].str()}") from error
+        else:
+            created.append(name)
+    return sorted(created)
+
+
+def partition_count(broker: str, topic: Topic, prefix: str = "", timeout_s: float = 10.0) -> int:
+    """How many partitions the topic has. Raises Unavailable if the broker does not answer or has no such topic."""
+    name = prefix + topic.name
+    found = _metadata(broker, name, timeout_s).topics.get(name)
+    if found is None or found.error is not None or not found.partitions:
+        raise Unavailable(f"broker {broker} has no topic {name}: run `cuepoint topics create`")
+    return len(found.partitions)
+
+
+def missing_topics(broker: str, prefix: str = "", timeout_s: float = 10.0) -> list[str]:
+    """Names of topics the broker does not have. Raises Unavailable if it does not answer."""
+    there = _metadata(broker, None, timeout_s).topics
+    return [topic.name for topic in TOPICS if prefix + topic.name not in there]
+
+
+def broker_answers(broker: str, timeout_s: float = 2.0) -> bool:
+    """Whether a request for metadata is answered in time."""
+    try:
+        _metadata(broker, None, timeout_s)
+    except Unavailable:
+        return False
+    return True
+
+
+def _metadata(broker: str, topic: str | None, timeout_s: float) -> Any:
+    client = _client(broker)
+    try:
+        return client.list_topics(topic, timeout=timeout_s) if topic else client.list_topics(timeout=timeout_s)
+    except KafkaException as error:
+        raise Unavailable(f"broker {broker} does not answer: {error.args[0].str()}") from error
+
+
+def _client(broker: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": broker, "log_level": 2})
+
+
+def _new_topic(topic: Topic, partitions: int, replication: int, prefix: str) -> NewTopic:
+    # Compacted topics keep the last value of a key; all others follow the broker's retention.
+    config = {"cleanup.policy": "compact"} if topic.compacted else {}
+    return NewTopic(
+        prefix + topic.name,
+        num_partitions=topic.partitions or partitions,
+        replication_factor=replication,
+        config=config,
+    )

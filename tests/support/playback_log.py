@@ -1,0 +1,114 @@
+"""Short ways to write rules and player events in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.session_decide import Results
+from cuepoint.models.session_engine import SessionEngine
+from cuepoint.models.session_settings import SessionSettings
+from cuepoint.schemas.codec import encode
+from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.rules import AdRule, AtStart, Compare
+from cuepoint.streams.batch import Batch
+
+T0 = 1_700_000_000_000  # Tuesday 2023-11-14, 22:13:20 UTC
+
+
+def rule(rule_id: str = "r", insertion: Any = None, **fields: Any) -> AdRule:
+    return AdRule(rule_id=rule_id, name=rule_id, insertion=insertion or AtStart(), **fields)
+
+
+def is_(field: str, relation: str, value: Any) -> Compare:
+    return Compare(field=field, is_=relation, value=value)  # type: ignore[arg-type]
+
+
+def book(*rules: AdRule) -> RuleBook:
+    filled = RuleBook()
+    for one in rules:
+        filled.add(one)
+    return filled
+
+
+class Player:
+    """Writes the events of one session, a second apart unless told otherwise."""
+
+    def __init__(self, session_id: str = "s", at: int = T0) -> None:
+        self.session_id, self.at, self.seq = session_id, at, 0
+        self.events: list[PlayerEvent] = []
+
+    def say(self, kind: str, position_s: float = 0.0, *, after_s: float = 1.0, **fields: Any) -> PlayerEvent:
+        self.at += int(after_s * 1000)
+        event = PlayerEvent(
+            event_id=f"{self.session_id}-{self.seq}",
+            session_id=self.session_id,
+            seq=self.seq,
+            kind=kind,  # type: ignore[arg-type]
+            at=self.at,
+            received_at=self.at,
+            position_s=position_s,
+            **fields,
+        )
+        self.seq += 1
+        self.events.append(event)
+        return event
+
+    def begin(self, **fields: Any) -> Player:
+        self.say("session_started", **fields)
+        return self
+
+    def video(self, video_id: str = "v", duration_s: float | None = 300.0, **fields: Any) -> Player:
+        position_s = fields.pop("position_s", 0.0)
+        self.say("video_started", position_s, video_id=video_id, duration_s=duration_s, **fields)
+        return self
+
+    def play(self, to_s: float, step_s: float = 10.0, from_s: float = 0.0) -> Player:
+        at_s = from_s
+        while at_s < to_s:
+            at_s = min(to_s, at_s + step_s)
+            self.say("progressed", at_s, after_s=step_s)
+        return self
+
+
+def run(
+    events: Sequence[PlayerEvent],
+    rules: RuleBook,
+    engine: SessionEngine | None = None,
+    cuts: Iterable[int] = (),
+) -> Results:
+    """Feed the events, cut into runs at ``cuts``, to the engine (a fresh one by default); refused places count from 0."""
+    engine = engine or SessionEngine(SessionSettings())
+    results, bounds = Results(), [0, *sorted(cuts), len(events)]
+    for start, stop in pairwise(bounds):
+        part = Results()
+        engine.run(events[start:stop], [event.received_at for event in events[start:stop]], rules, part)
+        results.decisions += part.decisions
+        results.faults += part.faults
+        results.refused += [(start + place, error) for place, error in part.refused]
+        results.repeats += part.repeats
+        results.late += part.late
+    return results
+
+
+def fired(results: Results) -> list[tuple[str, float]]:
+    """(rule, position) of the decisions."""
+    return [(decision.rule_id, round(decision.position_s, 6)) for decision in results.decisions]
+
+
+def batch(messages: Sequence[PlayerEvent | AdDecision | bytes], first: int = 0, topic: str = "t") -> Batch:
+    """The messages as a fetched range of partition 0."""
+    values = [message if isinstance(message, bytes) else encode(message) for message in messages]
+    stamps = [getattr(message, "received_at", T0) for message in messages]
+    return Batch(
+        topic=topic,
+        partition=0,
+        first=first,
+        last=first + len(values) - 1,
+        values=values,
+        keys=[b"k"] * len(values),
+        offsets=range(first, first + len(values)),
+        timestamps=stamps,
+    )

@@ -1,0 +1,96 @@
+"""Fetched ranges, compared record by record with aiokafka's own reading of the same bytes."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import Assignment
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cuepoint.streams.batch import Batch
+from cuepoint.streams.fetched import drain
+
+TP = TopicPartition("topic", 0)
+ABORT = b"\x00\x00\x00\x00"
+
+
+def encoded(base: int, values: list[bytes], *, producer: int = -1, transactional: bool = False) -> bytes:
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=transactional,
+        producer_id=producer,
+        producer_epoch=0,
+        base_sequence=0,
+        batch_size=1 << 20,
+    )
+    for n, value in enumerate(values):
+        assert builder.append(n, 1000 + base + n, b"k%d" % (base + n), value, []) is not None
+    data = bytearray(builder.build())
+    data[0:8] = base.to_bytes(8, "big")
+    return bytes(data)
+
+
+def result(
+    data: bytes, position: int, *, aborted: list[tuple[int, int]] | None = None, isolation: int = READ_UNCOMMITTED
+):
+    assignment = Assignment({TP})
+    assignment.state_value(TP).seek(position)
+    assignment.state_value(TP).highwater = 99
+    records = PartitionRecords(TP, MemoryRecords(data), aborted or [], position, None, None, True, isolation)
+    return FetchResult(TP, assignment=assignment, partition_records=records, backoff=0), assignment
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6),
+    skip=st.integers(0, 4),
+    hole=st.integers(0, 3),
+    aborted=st.sets(st.integers(0, 5)),
+)
+def test_same_records_as_aiokafka(sizes: list[int], skip: int, hole: int, aborted: set[int]) -> None:
+    data, base, bounds = b"", 10, []
+    for n, size in enumerate(sizes):
+        data += encoded(base, [b"v%d-%d" % (n, i) for i in range(size)], producer=n, transactional=n in aborted)
+        bounds.append((n, base))
+        base += size + hole
+    position = 10 + min(skip, sizes[0] - 1)
+    gone = [bound for bound in bounds if bound[0] in aborted]
+    theirs = result(data, position, aborted=list(gone), isolation=READ_COMMITTED)[0].getall()
+    fetched, assignment = result(data, position, aborted=list(gone), isolation=READ_COMMITTED)
+    batch = drain(fetched)
+    assert batch is not None
+    assert list(zip(batch.offsets, batch.keys, batch.values, batch.timestamps, strict=True)) == [
+        (record.offset, record.key, record.value, record.timestamp) for record in theirs
+    ]
+    assert (batch.first, batch.end) == (position, 99)
+    assert batch.last + 1 == assignment.state_value(TP).position == base - hole
+
+
+def test_a_broken_checksum_is_refused() -> None:
+    data = bytearray(encoded(0, [b"value"]))
+    data[-2] ^= 1
+    with pytest.raises(CorruptRecordException):
+        drain(result(bytes(data), 0)[0])
+
+
+def test_nothing_after_a_seek() -> None:
+    fetched, assignment = result(encoded(0, [b"value"]), 0)
+    assignment.state_value(TP).seek(7)
+    assert drain(fetched) is None
+    assert assignment.state_value(TP).position == 7
+
+
+@given(offsets=st.sets(st.integers(5, 40), min_size=1), start=st.integers(5, 45))
+def test_the_rest_of_a_batch(offsets: set[int], start: int) -> None:
+    ordered = sorted(offsets)
+    values = [b"%d" % offset for offset in ordered]
+    batch = Batch("t", 0, 5, 45, values, values, ordered, ordered)
+    rest = batch.since(start)
+    assert (rest.first, rest.last) == (start, 45)
+    assert list(rest.offsets) == [offset for offset in ordered if offset >= start]
+    assert list(rest.values) == [b"%d" % offset for offset in rest.offsets]
