@@ -13,9 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_pages import PAGE_HEADERS, render
-from cuepoint.ops.console_reads import from_history
+from cuepoint.ops.console_reads import from_history, list_from_history, page_from_history
 from cuepoint.schemas.trends import AssetDay, Change
-from cuepoint.streams.history_rows import Page
 
 PAGE_ROWS = 50
 CHART_VALUES = ("lower_95", "upper_95", "lower_80", "upper_80", "mean", "level", "count")
@@ -98,8 +97,8 @@ async def asset_page(request: Request, parts: ApiParts, asset_id: str) -> HTMLRe
     history = parts.history
     asset, changes, days = await asyncio.gather(
         from_history(lambda: history.asset(asset_id), None),
-        from_history(lambda: history.asset_changes(asset_id), []),
-        from_history(lambda: history.asset_days(asset_id), []),
+        list_from_history(lambda: history.asset_changes(asset_id)),
+        list_from_history(lambda: history.asset_days(asset_id)),
     )
     problem = asset.problem or changes.problem or days.problem
     if not problem and asset.value is None and not changes.value and not days.value:
@@ -128,9 +127,7 @@ def add_change_list(router: APIRouter, parts: ApiParts) -> None:
     async def changes(request: Request) -> HTMLResponse:
         filters = read_filters(request)
         offset = (filters.page - 1) * PAGE_ROWS
-        found = await from_history(
-            lambda: history.changes(**filters.arguments(), limit=PAGE_ROWS, offset=offset), Page([], 0)
-        )
+        found = await page_from_history(lambda: history.changes(**filters.arguments(), limit=PAGE_ROWS, offset=offset))
         pages = max(1, -(-found.value.total // PAGE_ROWS))
         return render(
             request,
@@ -149,7 +146,7 @@ def add_change_list(router: APIRouter, parts: ApiParts) -> None:
     async def changes_new(request: Request, known: int = 0) -> HTMLResponse:
         """How many changes there are more than the page shows: the list itself does not move under the reader."""
         filters = read_filters(request)
-        found = await from_history(lambda: history.changes(**filters.arguments(), limit=1, offset=0), Page([], known))
+        found = await page_from_history(lambda: history.changes(**filters.arguments(), limit=1, offset=0))
         return render(request, "changes_new.html", more=found.value.total - known, address=filters.address(page=1))
 
     @router.get("/changes/{change_id:path}")
@@ -172,8 +169,8 @@ def add_asset(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/console/data/assets/{asset_id:path}")
     async def asset_data(asset_id: str, change: str = "") -> Response:
         days, changes = await asyncio.gather(
-            from_history(lambda: history.asset_days(asset_id), []),
-            from_history(lambda: history.asset_changes(asset_id), []),
+            list_from_history(lambda: history.asset_days(asset_id)),
+            list_from_history(lambda: history.asset_changes(asset_id)),
         )
         status = 503 if days.problem or changes.problem else 200
         regions = [chart_region(row.change, change) for row in reversed(changes.value)]
@@ -182,5 +179,5 @@ def add_asset(router: APIRouter, parts: ApiParts) -> None:
 
     @router.get("/console/fragments/days/{asset_id:path}")
     async def asset_table(request: Request, asset_id: str) -> HTMLResponse:
-        days = await from_history(lambda: history.asset_days(asset_id), [])
+        days = await list_from_history(lambda: history.asset_days(asset_id))
         return render(request, "asset_days.html", days=days.value[::-1], problem=days.problem)

@@ -12,8 +12,7 @@ from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_changes import page_number
 from cuepoint.ops.console_overview import NOTHING
 from cuepoint.ops.console_pages import render
-from cuepoint.ops.console_reads import from_history
-from cuepoint.streams.history_rows import Page
+from cuepoint.ops.console_reads import from_history, page_from_history
 
 PAGE_ROWS = 50
 
@@ -27,9 +26,7 @@ def add_faults(router: APIRouter, parts: ApiParts) -> None:
         page = page_number(request.query_params.get("page", "1"))
         offset = (page - 1) * PAGE_ROWS
         found, overview = await asyncio.gather(
-            from_history(
-                lambda: parts.history.dead_letters(code=code or None, limit=PAGE_ROWS, offset=offset), Page([], 0)
-            ),
+            page_from_history(lambda: parts.history.dead_letters(code=code or None, limit=PAGE_ROWS, offset=offset)),
             from_history(parts.history.overview, NOTHING),
         )
 

@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_pages import render
 from cuepoint.ops.console_rates import DECISIONS, INPUTS
-from cuepoint.ops.console_reads import from_history
+from cuepoint.ops.console_reads import from_history, page_from_history
 from cuepoint.ops.console_sampler import Sampler
 from cuepoint.streams.heartbeats import Heartbeat
-from cuepoint.streams.history_rows import Overview, Page
+from cuepoint.streams.history_rows import Overview
 
 RECENT = 6
 REPORTS = 5
@@ -91,9 +91,9 @@ async def overview_context(parts: ApiParts, sampler: Sampler) -> dict[str, Any]:
     history = parts.history
     overview, changes, decisions, reports = await asyncio.gather(
         from_history(history.overview, NOTHING),
-        from_history(lambda: history.changes(limit=RECENT), Page([], 0)),
-        from_history(lambda: history.decisions(limit=RECENT, offset=0), Page([], 0)),
-        from_history(lambda: history.reports(limit=REPORTS, offset=0), Page([], 0)),
+        page_from_history(lambda: history.changes(limit=RECENT)),
+        page_from_history(lambda: history.decisions(limit=RECENT, offset=0)),
+        page_from_history(lambda: history.reports(limit=REPORTS, offset=0)),
     )
     return {
         "overview": overview.value,

@@ -12,6 +12,7 @@ import redis.exceptions
 from sqlalchemy.exc import SQLAlchemyError
 
 from cuepoint.schemas.errors import Unavailable
+from cuepoint.streams.history_rows import Page
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -34,6 +35,18 @@ async def from_history(read: Callable[[], T], fallback: T) -> Answer[T]:
     except (SQLAlchemyError, Unavailable, OSError) as error:
         log.warning("console: history read failed: %s", error)
         return Answer(fallback, HISTORY_DOWN)
+
+
+async def list_from_history(read: Callable[[], list[T]]) -> Answer[list[T]]:
+    """``from_history`` that falls back to an empty list."""
+    nothing: list[T] = []
+    return await from_history(read, nothing)
+
+
+async def page_from_history(read: Callable[[], Page[T]]) -> Answer[Page[T]]:
+    """``from_history`` that falls back to a page of nothing."""
+    nothing: Page[T] = Page([], 0)
+    return await from_history(read, nothing)
 
 
 async def from_redis(read: Callable[[], Awaitable[T]], fallback: T, timeout_s: float = 2.0) -> Answer[T]:

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from cuepoint.models.rule_text import describe_rule
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_pages import render
-from cuepoint.ops.console_reads import from_history
+from cuepoint.ops.console_reads import from_history, list_from_history
 from cuepoint.schemas.rules import AdRule
 
 STATUSES = ("active", "draft", "retired")
@@ -30,7 +30,8 @@ async def rule_lines(parts: ApiParts, wanted: Iterable[tuple[str, int]]) -> dict
         found = ((key, parts.rules.get(key[0], key[1])) for key in sorted(wanted))
         return {key: describe_rule(rule) for key, rule in found if rule is not None}
 
-    return (await from_history(read, {})).value
+    nothing: dict[tuple[str, int], str] = {}
+    return (await from_history(read, nothing)).value
 
 
 def add_rules(router: APIRouter, parts: ApiParts) -> None:
@@ -40,7 +41,7 @@ def add_rules(router: APIRouter, parts: ApiParts) -> None:
     async def rules(request: Request) -> HTMLResponse:
         status = request.query_params.get("status", "")
         status = status if status in STATUSES else ""
-        found = await from_history(lambda: parts.rules.list(status or None), [])
+        found = await list_from_history(lambda: parts.rules.list(status or None))
         rows = sorted(found.value, key=lambda rule: (STATUSES.index(rule.status), rule.priority, rule.rule_id))
         lines = {rule.rule_id: describe_rule(rule) for rule in rows}
         return render(
@@ -50,7 +51,8 @@ def add_rules(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/rules/{rule_id:path}")
     async def rule(request: Request, rule_id: str) -> HTMLResponse:
         found, versions = await asyncio.gather(
-            from_history(lambda: parts.rules.get(rule_id), None), from_history(lambda: parts.rules.history(rule_id), [])
+            from_history(lambda: parts.rules.get(rule_id), None),
+            list_from_history(lambda: parts.rules.history(rule_id)),
         )
         if found.value is None:
             return render(request, "missing.html", 404, what=f"rule {rule_id}", problem=found.problem)

@@ -13,10 +13,10 @@ from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_changes import page_number
 from cuepoint.ops.console_drawing import draw
 from cuepoint.ops.console_pages import render
-from cuepoint.ops.console_reads import from_history
+from cuepoint.ops.console_reads import from_history, list_from_history, page_from_history
 from cuepoint.ops.console_rules import rule_lines
 from cuepoint.ops.console_timeline import build_timeline
-from cuepoint.streams.history_rows import Page, SessionRow
+from cuepoint.streams.history_rows import SessionRow
 
 PAGE_ROWS = 50
 
@@ -30,7 +30,7 @@ async def list_context(request: Request, parts: ApiParts) -> dict[str, Any]:
     """What the list shows; live sessions first within the page."""
     page = page_number(request.query_params.get("page", "1"))
     offset = (page - 1) * PAGE_ROWS
-    found = await from_history(lambda: parts.history.sessions(limit=PAGE_ROWS, offset=offset), Page([], 0))
+    found = await page_from_history(lambda: parts.history.sessions(limit=PAGE_ROWS, offset=offset))
     now_ms, live_s = time.time_ns() // 1_000_000, parts.settings.console_live_s
     rows = [(row, is_live(row, now_ms, live_s)) for row in found.value.rows]
     rows.sort(key=lambda pair: (not pair[1], -pair[0].first_at))
@@ -51,8 +51,8 @@ async def session_context(parts: ApiParts, session_id: str) -> dict[str, Any] | 
     history = parts.history
     row, events, decisions = await asyncio.gather(
         from_history(lambda: history.session(session_id), None),
-        from_history(lambda: history.session_events(session_id), []),
-        from_history(lambda: history.session_decisions(session_id), []),
+        list_from_history(lambda: history.session_events(session_id)),
+        list_from_history(lambda: history.session_decisions(session_id)),
     )
     problem = row.problem or events.problem or decisions.problem
     if not problem and row.value is None and not decisions.value:

@@ -16,8 +16,8 @@ from cuepoint.streams.processor import StateLost
 PREFIX = "cuepoint:counts:"
 _OFFSETS = "cuepoint:offsets"
 
-# KEYS: offsets, then the hashes. ARGV: field of the offset, first, last, the offset expected ('' for any), then per hash
-# its ttl in seconds (0: none), the number of increments n, and n times field, increment, kind (i or f).
+# KEYS: offsets, then the hashes. ARGV: field of the offset, first, last, the offset expected ('' for any), then per
+# hash its ttl in seconds (0: none), the number of increments n, and n times field, increment, kind (i or f).
 _APPLY = """
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored and tonumber(stored) >= tonumber(ARGV[2]) then return 0 end

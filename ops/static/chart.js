@@ -105,7 +105,7 @@
     const edge = { stroke: "transparent", width: 0, points: { show: false } };
     return {
       width: holder.clientWidth, height: holder.clientWidth < 560 ? 300 : 380, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
-      legend: { show: false }, padding: [24, 16, 0, 0], cursor: { y: false, drag: { x: true, y: false } }, select: { show: true },
+      legend: { show: false }, padding: [24, 28, 0, 0], cursor: { y: false, drag: { x: true, y: false } }, select: { show: true },
       scales: { y: { range: (plot, low, high) => { const pad = Math.max(high - low, 1) * 0.08; return [low < high * 0.4 ? 0 : low - pad, high + pad]; } } },
       axes: [{ ...axis, space: 80, values: days }, { ...axis, size: 56, values: (plot, ticks) => ticks.map((tick) => short.format(tick)) }],
       bands: [{ series: [2, 1], fill: token("--band-95") }, { series: [4, 3], fill: token("--band-80") }],

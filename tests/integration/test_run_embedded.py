@@ -13,12 +13,14 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 READY_S = 90.0
+FIGURES = {"trend_records", "changes", "player_events", "decisions", "dead_letters", "seconds_to_first_alert"}
 KEYS = {"CUEPOINT_ADMIN_KEY": "admin-key-of-this-test", "CUEPOINT_API_KEYS": "player-key-of-this-test"}
 
 
@@ -58,6 +60,11 @@ class Run:
         self.until("its end", lambda: self.process.poll() is not None, within_s)
         return self.process.returncode
 
+    def outcome(self) -> dict[str, Any]:
+        found = json.loads(self.output.read_text().splitlines()[-1])
+        assert isinstance(found, dict)
+        return found
+
     def said(self) -> str:
         return self.output.read_text() + self.errors.read_text()
 
@@ -74,7 +81,7 @@ class Run:
         return list(self._seen.values())
 
     def child(self, *words: str) -> psutil.Process:
-        return next(p for p in self.children() if p.is_running() and all(word in p.cmdline() for word in words))
+        return next(p for p in self.children() if all(word in p.cmdline() for word in words))
 
     def remains(self) -> list[str]:
         """Children that outlived it, after a moment's grace for the kernel."""
@@ -102,57 +109,61 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         assert run.remains() == []
 
 
-def test_it_ends_by_itself_with_figures_of_both_halves(start: Callable[..., Run]) -> None:
-    run = start("--for", "40", "--sessions", "20")
+def test_both_halves_work_and_ctrl_c_ends_them_within_seconds(start: Callable[..., Run]) -> None:
+    run = start("--sessions", "20", "--speed", "20")
     console = run.console()
     with urllib.request.urlopen(console, timeout=10) as page:
         assert b"Cuepoint" in page.read()
     targets = next(run.folder.glob(".cuepoint/run-*/metrics-targets.json"))
     roles = {target["labels"]["role"] for target in json.loads(targets.read_text())}
     assert roles == {"trends", "sessions", "counts", "views", "api"}
-    assert run.ends(60) == 0, run.said()
-    outcome = json.loads(run.output.read_text().splitlines()[-1])
-    assert set(outcome) == {
-        "trend_records",
-        "changes",
-        "player_events",
-        "decisions",
-        "dead_letters",
-        "seconds_to_first_alert",
-    }
-    assert outcome["trend_records"] > 500
-    assert outcome["player_events"] > 50
+    run.until("first alert", lambda: "First alert after" in run.output.read_text(), 60)
+    run.until("decisions", lambda: re.search(r"[1-9]\d* decisions", run.output.read_text()) is not None, 60)
+    began = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+    assert run.ends(25) == 0, run.said()
+    assert time.monotonic() - began < 20
+    outcome = run.outcome()
+    assert set(outcome) == FIGURES
+    assert outcome["trend_records"] > 100
+    assert outcome["player_events"] > 10
     assert outcome["decisions"] > 0
     assert outcome["changes"] > 0
     assert outcome["dead_letters"] == 0
-    assert 0 < outcome["seconds_to_first_alert"] < 40
+    assert outcome["seconds_to_first_alert"] > 0
     assert run.remains() == []
     everything = run.said() + run.logs()
     assert not [key for key in KEYS.values() if key in everything], "a key stands in a log"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_seconds(start: Callable[..., Run], number: signal.Signals) -> None:
-    run = start("--sessions", "5")
-    run.console()
-    began = time.monotonic()
-    run.process.send_signal(number)
-    assert run.ends(20) == 0, run.said()
-    assert time.monotonic() - began < 15
-    assert "trend_records" in json.loads(run.output.read_text().splitlines()[-1])
+def test_it_ends_by_itself(start: Callable[..., Run]) -> None:
+    run = start("--sessions", "0", "--for", "4")
+    assert run.ends(30) == 0, run.said()
+    assert set(run.outcome()) == FIGURES
     assert run.remains() == []
 
 
-def test_children_die_with_a_parent_that_is_killed_and_a_dead_child_ends_the_run(start: Callable[..., Run]) -> None:
+def test_sigterm_while_starting(start: Callable[..., Run]) -> None:
+    run = start()
+    run.until("workers", lambda: len(run.children()) >= 4, READY_S)
+    run.process.send_signal(signal.SIGTERM)
+    assert run.ends(25) == 0, run.said()
+    assert set(run.outcome()) == FIGURES
+    assert run.remains() == []
+
+
+def test_a_part_that_dies_is_named_and_ends_the_run(start: Callable[..., Run]) -> None:
     run = start("--sessions", "0")
-    run.console()
+    run.until("workers", lambda: any("counts" in child.cmdline() for child in run.children()), READY_S)
     run.child("worker", "counts").kill()
     assert run.ends(30) == 1
     assert "counts ended by signal 9; the end of" in run.errors.read_text()
     assert run.remains() == []
 
+
+def test_children_die_with_a_parent_that_is_killed(start: Callable[..., Run]) -> None:
     run = start("--sessions", "0")
-    run.until("workers", lambda: len(run.children()) >= 6, READY_S)
+    run.until("all children", lambda: len(run.children()) >= 7, READY_S)
     run.process.kill()
     run.process.wait()
     assert run.remains() == []

@@ -39,9 +39,12 @@ class Player:
     def __init__(self, session_id: str = "s", at: int = T0) -> None:
         self.session_id, self.at, self.seq = session_id, at, 0
         self.events: list[PlayerEvent] = []
+        self.video_id: str | None = None
 
     def say(self, kind: str, position_s: float = 0.0, *, after_s: float = 1.0, **fields: Any) -> PlayerEvent:
         self.at += int(after_s * 1000)
+        if kind != "session_started":
+            fields.setdefault("video_id", self.video_id)
         event = PlayerEvent(
             event_id=f"{self.session_id}-{self.seq}",
             session_id=self.session_id,
@@ -61,8 +64,8 @@ class Player:
         return self
 
     def video(self, video_id: str = "v", duration_s: float | None = 300.0, **fields: Any) -> Player:
-        position_s = fields.pop("position_s", 0.0)
-        self.say("video_started", position_s, video_id=video_id, duration_s=duration_s, **fields)
+        self.video_id, position_s = video_id, fields.pop("position_s", 0.0)
+        self.say("video_started", position_s, duration_s=duration_s, **fields)
         return self
 
     def play(self, to_s: float, step_s: float = 10.0, from_s: float = 0.0) -> Player:
@@ -79,7 +82,7 @@ def run(
     engine: SessionEngine | None = None,
     cuts: Iterable[int] = (),
 ) -> Results:
-    """Feed the events, cut into runs at ``cuts``, to the engine (a fresh one by default); refused places count from 0."""
+    """Feed the events, cut into runs at ``cuts``, to the engine (a fresh one by default)."""
     engine = engine or SessionEngine(SessionSettings())
     results, bounds = Results(), [0, *sorted(cuts), len(events)]
     for start, stop in pairwise(bounds):

@@ -97,7 +97,7 @@ def test_session_paced_goes_on_over_videos_and_thins_out() -> None:
         player.video(name).play(300.0)
     results = run(player.events, book(rule("f", SessionPaced(seconds=120.0, growth=0.5, max_seconds=600.0))))
     played = [(decision.video_id, decision.position_s) for decision in results.decisions]
-    assert played == [("a", 120.0), ("b", 60.0), ("d", 60.0)]  # 120, 120 + 240, 360 + 480 -> 360; 960
+    assert played == [("a", 120.0), ("b", 60.0), ("c", 240.0), ("e", 240.0)]  # 120, 360, 840, 1440 s of the session
     loads = [decision.spot_load for decision in results.decisions]
     assert loads == sorted(loads, reverse=True)
 

@@ -52,7 +52,7 @@ def result(
     hole=st.integers(0, 3),
     aborted=st.sets(st.integers(0, 5)),
 )
-def test_same_records_as_aiokafka(sizes: list[int], skip: int, hole: int, aborted: set[int]) -> None:
+async def test_same_records_as_aiokafka(sizes: list[int], skip: int, hole: int, aborted: set[int]) -> None:
     data, base, bounds = b"", 10, []
     for n, size in enumerate(sizes):
         data += encoded(base, [b"v%d-%d" % (n, i) for i in range(size)], producer=n, transactional=n in aborted)
@@ -71,14 +71,14 @@ def test_same_records_as_aiokafka(sizes: list[int], skip: int, hole: int, aborte
     assert batch.last + 1 == assignment.state_value(TP).position == base - hole
 
 
-def test_a_broken_checksum_is_refused() -> None:
+async def test_a_broken_checksum_is_refused() -> None:
     data = bytearray(encoded(0, [b"value"]))
     data[-2] ^= 1
     with pytest.raises(CorruptRecordException):
         drain(result(bytes(data), 0)[0])
 
 
-def test_nothing_after_a_seek() -> None:
+async def test_nothing_after_a_seek() -> None:
     fetched, assignment = result(encoded(0, [b"value"]), 0)
     assignment.state_value(TP).seek(7)
     assert drain(fetched) is None

@@ -1,0 +1,77 @@
+"""A bare confluent-kafka loop: consume(10,000), and the vectorised filter for all assets of a partition's completed day.
+
+No framework, no recovery, no late reports: what hand-written code may reach with the usual client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer
+from meter import Meter, read_task
+from scalar_filter import Completed, Record, decode
+
+from cuepoint.models import region_kernel, trend_kernel
+from cuepoint.models.region_params import RegionParams
+from cuepoint.models.trend_params import TrendParams
+
+ASSETS = 1 << 20
+
+
+class Partition:
+    """State of a partition's assets, and the records of the day that is not complete."""
+
+    def __init__(self, assets: int) -> None:
+        self.rows: dict[str, int] = {}
+        self.day_rows: list[int] = []
+        self.day_counts: list[int] = []
+        self.trend = np.zeros((assets, trend_kernel.WIDTH), dtype=np.float32)
+        self.trend[:, trend_kernel.AGE] = trend_kernel.NEVER
+        self.region = np.zeros((assets, region_kernel.WIDTH), dtype=np.float32)
+
+    def take(self, record: Any) -> int:
+        """One message; the regions it opened."""
+        if type(record) is Record:
+            self.day_rows.append(self.rows.setdefault(record.asset_id, len(self.rows)))
+            self.day_counts.append(record.count)
+        elif type(record) is Completed:
+            return self._step(record.day.toordinal())
+        return 0
+
+    def _step(self, day: int) -> int:
+        rows, counts = np.array(self.day_rows), np.array(self.day_counts, dtype=float)
+        filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
+        regions = np.empty((len(rows), 2, region_kernel.OUT_WIDTH))
+        trend_kernel.step(self.trend, rows, counts, (day - 1) % 7, TrendParams(), filtered)
+        region_kernel.follow(self.region, rows, counts, float(day), filtered, RegionParams(), regions)
+        self.day_rows, self.day_counts = [], []
+        return int(np.count_nonzero(regions[:, :, region_kernel.STATUS] == region_kernel.OPENED))
+
+
+def main() -> None:
+    task = read_task()
+    partitions = [Partition(ASSETS // task.partitions) for _ in range(task.partitions)]
+    trend_kernel.warm_up()
+    consumer = Consumer(
+        {
+            "bootstrap.servers": task.broker,
+            "group.id": task.group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe([task.topic])
+    meter = Meter(task)
+    while True:
+        messages = consumer.consume(10_000, timeout=0.1)
+        if messages:
+            meter.count(0, 0)
+        opened = 0
+        for message in messages:
+            opened += partitions[message.partition()].take(decode(message.value()))
+        meter.count(opened, len(messages)) if messages else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""A lane fed with repeats, gaps and failures gives its agent every record once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tally_worker
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cuepoint.schemas.errors import SnapshotError, Unavailable
+from cuepoint.schemas.topics import TREND_RECORDS
+from cuepoint.streams import lane as lane_module
+from cuepoint.streams.batch import Batch
+from cuepoint.streams.lane import Lane, LaneParts
+from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.processor import StateLost
+from cuepoint.streams.snapshot_store import SnapshotStore
+
+TOPIC = TREND_RECORDS.name
+END = 60
+
+
+class MemoryLog:
+    """A partition's log; a seek is remembered as the place to read from."""
+
+    def __init__(self, begins: int = 0, committed: int | None = None) -> None:
+        self.begins, self.reads_from, self.seeks = begins, 0, [0]
+        self._committed = committed
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None:
+        self.reads_from = max(offset, self.begins)
+        self.seeks.append(offset)
+
+    async def earliest(self, topic: str, partition: int) -> int:
+        return self.begins
+
+    async def committed(self, topic: str, partition: int) -> int | None:
+        return self._committed
+
+
+class Stateless:
+    """Remembers what it was given."""
+
+    name = "stateless"
+    topics = (TREND_RECORDS,)
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+        self.offsets += batch.offsets
+        return []
+
+
+def batch(first: int, last: int, end: int = END) -> Batch:
+    offsets = list(range(first, last + 1))
+    values = [b"v%d" % offset for offset in offsets]
+    return Batch(TOPIC, 0, first, last, values, values, offsets, [0] * len(offsets), end)
+
+
+async def deliver(_agent: str, _batch: Batch, _produced: Sequence[Outgoing]) -> None:
+    return None
+
+
+async def until(check: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not check():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(agent: Any, log: MemoryLog, folder: Path, **more: Any) -> AsyncIterator[Lane]:
+    more.setdefault("deliver", deliver)
+    lane = Lane(agent, TOPIC, 0, LaneParts(log=log, snapshots=SnapshotStore(folder), retry_max_s=0.05, **more))
+    task = asyncio.create_task(lane.run())
+    try:
+        while lane.done is None and not task.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        yield lane
+    finally:
+        lane.close()
+        await asyncio.wait_for(task, 5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(moves=st.lists(st.tuples(st.integers(-8, 8), st.integers(0, 9)), max_size=12))
+async def test_every_record_once(moves: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever jumps a reader makes: it reads on where the last seek put it, or from somewhere near it."""
+    agent, log = Stateless(), MemoryLog()
+    async with running(agent, log, tmp_path_factory.mktemp("s")) as lane:
+        for jump, length in moves:
+            first = max(0, min(END - 1, log.reads_from + jump))
+            await lane.put(batch(first, min(END - 1, first + length)))
+        lane_module._SEEK_PATIENCE_S, patience = 0.0, lane_module._SEEK_PATIENCE_S
+        try:
+            while lane.done != END:
+                await lane.put(batch(log.seeks[-1], END - 1))
+                await asyncio.sleep(0)
+        finally:
+            lane_module._SEEK_PATIENCE_S = patience
+    assert agent.offsets == list(range(END))
+
+
+async def test_a_gap_is_read_again(tmp_path: Path) -> None:
+    agent, log = Stateless(), MemoryLog(committed=5)
+    async with running(agent, log, tmp_path) as lane:
+        await lane.put(batch(5, 9))
+        await lane.put(batch(15, 19))  # 10 to 14 were lost on the way
+        await until(lambda: log.seeks[-1] == 10)
+        await lane.put(batch(20, 24))  # was on its way already
+        await lane.put(batch(10, 24))
+        await until(lambda: lane.done == 25)
+    assert agent.offsets == list(range(5, 25))
+    assert log.seeks == [0, 5, 10], "one seek is enough"
+
+
+async def test_records_the_log_no_longer_has(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    agent, log = Stateless(), MemoryLog(committed=5)
+    async with running(agent, log, tmp_path) as lane:
+        log.begins = 12
+        await lane.put(batch(12, 14))
+        await until(lambda: lane.done == 15)
+    assert agent.offsets == [12, 13, 14]
+    assert "records from 5 on are gone" in caplog.text
+
+
+async def test_a_log_that_began_anew_is_refused(tmp_path: Path) -> None:
+    agent, log = Stateless(), MemoryLog(committed=50)
+    with pytest.raises(SnapshotError, match="the broker lost its log"):
+        async with running(agent, log, tmp_path) as lane:
+            await lane.put(batch(0, 3, end=4))
+            await until(lambda: False)
+
+
+async def test_retries_until_the_store_answers(tmp_path: Path) -> None:
+    failures = 3
+
+    async def sometimes(_agent: str, _batch: Batch, _produced: Sequence[Outgoing]) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise Unavailable("not now")
+
+    agent = tally_worker.Chain()
+    async with running(agent, MemoryLog(), tmp_path, deliver=sometimes) as lane:
+        await lane.put(batch(0, 4))
+        waiting = asyncio.create_task(lane.put(batch(5, 9)))
+        more = asyncio.create_task(lane.put(batch(10, 14)))
+        await until(lambda: failures == 2)
+        assert not more.done(), "the intake must wait"
+        await until(lambda: lane.done == 15)
+        await asyncio.gather(waiting, more)
+    assert agent.seen[0] == list(range(15)), "only the delivery is tried again"
+
+
+async def test_snapshots_cover_what_may_be_committed(tmp_path: Path) -> None:
+    agent, log = tally_worker.Chain(), MemoryLog()
+    async with running(agent, log, tmp_path, snapshot_interval_s=3600) as lane:
+        await lane.put(batch(0, 4))
+        await until(lambda: lane.done == 5)
+        assert lane.covered == 0
+        await lane.save()
+        assert lane.covered == 5
+        await lane.put(batch(5, 9))
+        await until(lambda: lane.done == 10)
+        digest = agent.digests[0]
+    again, log = tally_worker.Chain(), MemoryLog()
+    async with running(again, log, tmp_path) as lane:
+        assert log.seeks[-1] == 5
+        await lane.put(batch(5, 9))
+        await until(lambda: lane.done == 10)
+        assert again.digests[0] == digest
+
+
+async def test_a_full_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, log = tally_worker.Chain(), MemoryLog()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with running(agent, log, tmp_path, snapshot_interval_s=3600) as lane:
+        await lane.put(batch(0, 4))
+        await until(lambda: lane.done == 5)
+        monkeypatch.setattr("os.fsync", full)
+        await lane.save()
+        assert lane.covered == 0
+        await lane.put(batch(5, 9))
+        await until(lambda: lane.done == 10)
+        monkeypatch.undo()
+        await lane.save()
+        assert lane.covered == 10
+
+
+async def test_a_store_that_lost_its_state(tmp_path: Path) -> None:
+    class Store(Stateless):
+        """Loses everything at record 7, once."""
+
+        lost = False
+
+        async def process(self, batch: Batch) -> Sequence[Outgoing]:
+            if 7 in batch.offsets and not self.lost:
+                self.lost, self.offsets = True, []
+                raise StateLost("gone")
+            return await super().process(batch)
+
+        async def position(self, topic: str, partition: int) -> int | None:
+            return self.offsets[-1] if self.offsets else None
+
+    agent, log = Store(), MemoryLog()
+    async with running(agent, log, tmp_path) as lane:
+        await lane.put(batch(0, 4))
+        await lane.put(batch(5, 9))
+        await until(lambda: log.seeks[-1] == 0 and len(log.seeks) == 3)
+        await lane.put(batch(0, 9))
+        await until(lambda: lane.done == 10)
+    assert agent.offsets == list(range(10))
