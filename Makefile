@@ -41,7 +41,7 @@ format: $(STAMPS)/dev ## ruff: mend what can be mended
 	$(VENV)/bin/ruff format $(wildcard $(SOURCES))
 
 typecheck: $(STAMPS)/dev $(LINKS) ## mypy, strict
-	MYPYPATH=$(dir $(LINKS)) $(VENV)/bin/mypy
+	$(VENV)/bin/mypy
 
 pytest: $(STAMPS)/dev test-packages ## the tests alone; PYTEST_ARGS="-k ingest" chooses
 	$(VENV)/bin/pytest $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ import numpy as np
 from cuepoint.models import region_kernel, report_snapshot, trend_kernel
 from cuepoint.models.region_log import RegionLog
 from cuepoint.models.region_params import RegionParams
+from cuepoint.models.report_columns import pack
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.models.trend_state import ScoredDay, TrendState
@@ -23,7 +24,8 @@ from cuepoint.schemas.trends import AssetDay, Change, ReportCompleted, ReportOpe
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
-VERSION = 1
+VERSION = 2
+MOST_SINGLY = 64
 _decode = decoder(TrendMessage).decode
 _said = msgspec.msgpack.Decoder(list[tuple[int, Change, int]])
 
@@ -118,18 +120,14 @@ class WatchTrends:
         """Changes, scored asset days and dead letters of a batch, in log order."""
         partition = self._partitions.get(batch.partition) or self._begin(batch.partition)
         out: list[Outgoing] = []
-        for i, value in enumerate(batch.values):
-            try:
-                message = _decode(value)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                fault = explain(error)
-                out.append(_dead(batch, i, Refusal(fault.code, fault.field, fault.reason)))
-                continue
-            verdict = partition.handle(message, batch.timestamps[i], batch.offsets[i])
-            if isinstance(verdict, Refusal):
-                out.append(_dead(batch, i, verdict))
-            elif verdict:
-                out += verdict
+        packed, n = pack(batch.values), len(batch.values)
+        i, singly = 0, 1  # so many records that no report's form fits are read one by one before the next try
+        while i < n:
+            at = partition.ledger.append(packed, i)
+            singly = 1 if at > i else min(2 * singly, MOST_SINGLY)
+            i = min(n, at + singly)
+            for k in range(at, i):
+                out += _one(partition, batch, k)
         return out
 
     def restore(self, partition: int, blob: bytes | None) -> None:
@@ -155,11 +153,22 @@ class WatchTrends:
         return fresh
 
 
+def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing]:
+    """The exact path: a message that the strict decoder reads, or a dead letter."""
+    try:
+        message = _decode(batch.values[i])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        fault = explain(error)
+        return [_dead(batch, i, Refusal(fault.code, fault.field, fault.reason))]
+    verdict = partition.handle(message, batch.timestamps[i], batch.offsets[i])
+    return [_dead(batch, i, verdict)] if isinstance(verdict, Refusal) else verdict
+
+
 def _change_out(change: Change) -> Outgoing:
     return Outgoing(CHANGES, change.asset_id, change, f"{change.change_id}:{change.revision}")
 
 
-def _asset_days(scored: ScoredDay, names: list[str], at_ms: int, offset: int) -> Iterator[Outgoing]:
+def _asset_days(scored: ScoredDay, names: Sequence[str], at_ms: int, offset: int) -> Iterator[Outgoing]:
     """One for each asset with data that day or in an open region."""
     wanted = (scored.counts >= 0) | (scored.regions[:, 1, region_kernel.STATUS] > 0)
     day = dt.date.fromordinal(scored.day)

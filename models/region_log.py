@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -36,7 +36,7 @@ def change_id(asset_id: str, kind: str, direction: str, start: dt.date) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def changes_of(scored: ScoredDay, names: list[str]) -> Iterator[tuple[int, Change]]:
+def changes_of(scored: ScoredDay, names: Sequence[str]) -> Iterator[tuple[int, Change]]:
     """The regions that opened, went on or closed on a day: (row, change of revision 1)."""
     for i, which in zip(*np.nonzero(scored.regions[:, :, region.STATUS]), strict=True):
         yield int(scored.rows[i]), _change(scored, int(i), int(which), names[scored.rows[i]])
@@ -78,11 +78,11 @@ class RegionLog:
     def __init__(self) -> None:
         self.said: dict[int, dict[str, Said]] = {}
 
-    def follow(self, scored: ScoredDay, names: list[str]) -> list[Change]:
+    def follow(self, scored: ScoredDay, names: Sequence[str]) -> list[Change]:
         """The messages of a newly scored day."""
         return [self._say(row, change, scored.day) for row, change in changes_of(scored, names)]
 
-    def revise(self, days: list[ScoredDay], names: list[str]) -> list[Change]:
+    def revise(self, days: list[ScoredDay], names: Sequence[str]) -> list[Change]:
         """The messages that put right what was said of these days: regions that are no longer found are withdrawn,
         others get their present content, new ones are opened (and closed)."""
         first = days[0].day

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cuepoint.models.report_columns import Forms, Key, OpenReport, Packed
+from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import NONE, Parts, Rows
 from cuepoint.models.trend_state import REVISABLE_DAYS
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
@@ -21,7 +23,6 @@ DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1).toordinal()
 FUTURE_DAYS = 2  # a day this far past the broker's clock is refused (time zones, clocks)
 Source = tuple[str, str]  # dsp, territory
-Key = tuple[str, str, dt.date, int]  # source, day, version
 
 
 class Refusal(NamedTuple):
@@ -39,37 +40,25 @@ class Revision(NamedTuple):
     rows: Rows
 
 
-class OpenReport:
-    """Records of a report that is not complete yet."""
-
-    __slots__ = ("counts", "rows")
-
-    def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.counts: list[int] = []
-
-    def totals(self) -> tuple[Rows, NDArray[np.int64]]:
-        """Rows and counts, several records of an asset added up."""
-        rows, where = np.unique(np.array(self.rows, dtype=np.int64), return_inverse=True)
-        totals = np.zeros(len(rows), dtype=np.int64)
-        np.add.at(totals, where, np.array(self.counts, dtype=np.int64))
-        return rows, totals
-
-
 class ReportLedger:
     """``repeats`` counts messages that changed nothing. Days are ordinals."""
 
     def __init__(self, *, late_report_days: int = 3, source_active_days: int = 7, max_open_reports: int = 256) -> None:
         self.late_report_days, self.source_active_days = late_report_days, min(source_active_days, 7)
         self.max_open_reports = max_open_reports
-        self.rows: dict[str, int] = {}
-        self.names: list[str] = []
+        self.names = Names()
         self.parts: dict[Source, Parts] = {}
         self.versions: dict[Source, dict[int, int]] = {}  # completed reports: day -> version
         self.open: dict[Key, OpenReport] = {}
         self.pending: dict[int, dict[Source, tuple[Rows, NDArray[np.int64]]]] = {}  # completed, day not scored yet
         self.scored: int | None = None
         self.repeats = 0
+        self._forms: tuple[list[Key], Forms] | None = None
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows by asset id, made when asked for."""
+        return {name: row for row, name in enumerate(self.names)}
 
     def opened(self, message: ReportOpened, at_ms: int) -> Refusal | None:
         """Begin a report; one that was begun and not completed starts over."""
@@ -95,13 +84,18 @@ class ReportLedger:
                 "$.report_version",
                 "no report of this source, day and version is open in this partition",
             )
-        row = self.rows.get(message.asset_id)
-        if row is None:
-            row = self.rows[message.asset_id] = len(self.names)
-            self.names.append(message.asset_id)
-        report.rows.append(row)
-        report.counts.append(message.count)
+        report.add(self.names.row(message.asset_id), message.count)
         return None
+
+    def append(self, packed: Packed, first: int) -> int:
+        """Add the records from ``first`` on that look as our encoder writes those of the open reports, which are what
+        ``record`` would make of them; returns the first that does not (or their number)."""
+        if not self.open:
+            return first
+        keys = list(self.open)
+        if self._forms is None or self._forms[0] != keys:
+            self._forms = keys, Forms(keys)
+        return self._forms[1].read(packed, first, self.names, list(self.open.values()))
 
     def completed(self, message: ReportCompleted, at_ms: int) -> Refusal | Revision | None:
         """Accept a report if it is whole. A Revision where its day had been scored already."""
@@ -113,7 +107,7 @@ class ReportLedger:
             return self._refuse_day(message.day, at_ms) or Refusal(
                 "no_open_report", "$.version", "no report of this source, day and version is open in this partition"
             )
-        expected, came = message.partition_records, len(report.rows)
+        expected, came = message.partition_records, len(report)
         if expected is None:
             return Refusal("invalid", "$.partition_records", "needed in band: how many records this partition was sent")
         if expected != came:
@@ -139,7 +133,7 @@ class ReportLedger:
     def take(self, day: int) -> None:
         """The day is being scored now: its pending reports move into the window of days."""
         for parts in self.parts.values():
-            parts.clear(day)
+            parts.forget(day)
         for source, (rows, counts) in self.pending.pop(day, {}).items():
             self.parts[source].write(day, rows, counts, len(self.names))
         self.scored = day
@@ -170,7 +164,7 @@ class ReportLedger:
         return total
 
     def _accept(self, source: Source, day: int, version: int, report: OpenReport) -> Revision | None:
-        rows, counts = report.totals()
+        rows, counts = report.totals(len(self.names))
         parts = self.parts.setdefault(source, Parts())
         versions = self.versions.setdefault(source, {})
         revised = day in versions

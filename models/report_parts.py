@@ -2,52 +2,86 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-SLOTS = 64  # days kept: the revisable window and the week before it
+DAYS = 64  # kept: the revisable window and the week before it
 NONE = -1  # not in the report
 Rows = NDArray[np.int64]
 Ints = NDArray[np.int64]
+_WIDTHS = (np.uint8, np.uint16, np.uint32)
+_OTHER_BYTES = 12  # what a count costs that does not fit
+
+
+class Column(NamedTuple):
+    """A day's counts, exact, in the fewest bytes: ``cells`` as wide as most of them need (its largest number: NONE, the
+    one before: look in ``others``), and the few larger ones by row.
+
+    >>> column = Column.of(np.array([7, NONE, 300] + 97 * [0]))
+    >>> column.cells.dtype.name, column.read(np.array([0, 1, 2, 500])).tolist()
+    ('uint8', [7, -1, 300, -1])
+    """
+
+    cells: NDArray[Any]
+    other_rows: NDArray[np.uint32]
+    others: Ints
+
+    @classmethod
+    def of(cls, counts: Ints) -> Column:
+        large = [counts >= np.iinfo(width).max - 1 for width in _WIDTHS]
+        sizes = [len(counts) * (1 << i) + _OTHER_BYTES * np.count_nonzero(more) for i, more in enumerate(large)]
+        best = int(np.argmin(sizes))
+        most = np.iinfo(_WIDTHS[best]).max
+        rows = np.flatnonzero(large[best])
+        cells = counts.astype(_WIDTHS[best])  # NONE, all bits set, becomes the largest number
+        cells[rows] = most - 1
+        return cls(cells, rows.astype(np.uint32), counts[rows])
+
+    def read(self, rows: Rows) -> Ints:
+        """The counts of ``rows``, NONE where absent or not known that day."""
+        known = rows if not len(rows) or int(rows.max()) < len(self.cells) else rows[rows < len(self.cells)]
+        cells = self.cells[known]
+        most = np.iinfo(self.cells.dtype).max
+        found = cells.astype(np.int64)
+        found[cells == most] = NONE
+        if len(self.others):
+            other = np.flatnonzero(cells == most - 1)
+            found[other] = self.others[np.searchsorted(self.other_rows, known[other])]
+        if known is rows:
+            return found
+        values = np.full(len(rows), NONE, dtype=np.int64)
+        values[rows < len(self.cells)] = found
+        return values
 
 
 class Parts:
-    """One source's counts: (assets, SLOTS) integers, 4 bytes each until a count needs 8.
+    """One source's counts by day.
 
     >>> parts = Parts()
     >>> changed = parts.write(3, np.array([0, 2]), np.array([5, 2**40]), assets=3)
-    >>> parts.read(3, np.arange(3)).tolist(), parts.counts.dtype.name
-    ([5, -1, 1099511627776], 'int64')
+    >>> parts.read(3, np.arange(4)).tolist()
+    [5, -1, 1099511627776, -1]
     """
 
     def __init__(self) -> None:
-        self.counts: NDArray[np.int32] | NDArray[np.int64] = np.full((0, SLOTS), NONE, dtype=np.int32)
+        self.days: dict[int, Column] = {}
 
     def write(self, day: int, rows: Rows, counts: Ints, assets: int) -> Rows:
         """Replace the day's report; gives the rows whose count differs now."""
-        self._grow(assets)
-        if len(counts) and int(counts.max()) > np.iinfo(self.counts.dtype).max:
-            self.counts = self.counts.astype(np.int64)
-        column = self.counts[:, day % SLOTS]
-        before = column.copy()
-        column[:] = NONE
+        before = self.read(day, np.arange(assets))
+        column = np.full(assets, NONE, dtype=np.int64)
         column[rows] = counts
-        return np.nonzero(before != column)[0]
+        self.days[day] = Column.of(column)
+        return np.flatnonzero(before != column)
 
-    def clear(self, day: int) -> None:
-        """The slot is about to be the next day's."""
-        self.counts[:, day % SLOTS] = NONE
+    def forget(self, day: int) -> None:
+        """``day`` is being scored: drop the day that leaves the window."""
+        for old in [d for d in self.days if d <= day - DAYS]:
+            del self.days[old]
 
     def read(self, day: int, rows: Rows) -> Ints:
         """Counts of the day, NONE where absent; rows not yet known here are absent."""
-        values = np.full(len(rows), NONE, dtype=np.int64)
-        known = rows < len(self.counts)
-        values[known] = self.counts[rows[known], day % SLOTS]
-        return values
-
-    def _grow(self, assets: int) -> None:
-        have = len(self.counts)
-        if assets > have:
-            more = np.full((max(64, assets, have * 3 // 2), SLOTS), NONE, dtype=self.counts.dtype)
-            more[:have] = self.counts
-            self.counts = more
+        column = self.days.get(day)
+        return np.full(len(rows), NONE, dtype=np.int64) if column is None else column.read(rows)

@@ -7,35 +7,39 @@ import datetime as dt
 import msgspec
 import numpy as np
 
-from cuepoint.models.report_ledger import OpenReport, ReportLedger
-from cuepoint.models.report_parts import SLOTS, Parts
+from cuepoint.models.report_columns import OpenReport
+from cuepoint.models.report_ledger import ReportLedger
+from cuepoint.models.report_names import Names
+from cuepoint.models.report_parts import Column, Parts
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 1
+VERSION = 2
 
 
 class _Ledger(msgspec.Struct, array_like=True):
     version: int
     scored: int | None
     repeats: int
-    names: list[str]
-    parts: list[tuple[str, str, str, bytes]]  # dsp, territory, dtype, counts
+    names: tuple[bytes, bytes]
+    parts: list[tuple[str, str, list[tuple[int, str, bytes, bytes, bytes]]]]  # dsp, territory, columns by day
     versions: list[tuple[str, str, dict[int, int]]]
-    open: list[tuple[str, str, dt.date, int, list[int], list[int]]]
+    open: list[tuple[str, str, dt.date, int, bytes, bytes]]
     pending: list[tuple[int, str, str, bytes, bytes]]
 
 
 def to_bytes(ledger: ReportLedger) -> bytes:
     """All that the ledger knows; the limits are not part of it."""
-    known = len(ledger.names)
     value = _Ledger(
         VERSION,
         ledger.scored,
         ledger.repeats,
-        ledger.names,
-        [(*source, p.counts.dtype.name, p.counts[:known].tobytes()) for source, p in ledger.parts.items()],
+        ledger.names.to_bytes(),
+        [
+            (*source, [(day, c.cells.dtype.name, *(a.tobytes() for a in c)) for day, c in parts.days.items()])
+            for source, parts in ledger.parts.items()
+        ],
         [(*source, days) for source, days in ledger.versions.items()],
-        [(*key, report.rows, report.counts) for key, report in ledger.open.items()],
+        [(*key, report.rows.tobytes(), report.counts.tobytes()) for key, report in ledger.open.items()],
         [
             (day, *source, rows.tobytes(), counts.tobytes())
             for day, sources in ledger.pending.items()
@@ -48,21 +52,26 @@ def to_bytes(ledger: ReportLedger) -> bytes:
 def load(ledger: ReportLedger, blob: bytes) -> None:
     """Fill an empty ledger. Raises SnapshotError for another version or broken bytes."""
     try:
+        version = msgspec.msgpack.decode(blob, type=list[msgspec.Raw])[0]
+        if msgspec.msgpack.decode(version) != VERSION:
+            raise SnapshotError(f"report ledger: another version than {VERSION}, which this program reads")
         value = msgspec.msgpack.decode(blob, type=_Ledger)
-        if value.version != VERSION:
-            raise SnapshotError(f"report ledger: version {value.version}, this program reads {VERSION}")
-        for dsp, territory, kind, counts in value.parts:
-            parts = Parts()
-            parts.counts = np.frombuffer(counts, dtype=np.dtype(kind)).reshape(-1, SLOTS).copy()
-            ledger.parts[dsp, territory] = parts
+        ledger.names = Names(*value.names)
+        for dsp, territory, columns in value.parts:
+            parts = ledger.parts[dsp, territory] = Parts()
+            for day, kind, cells, rows, counts in columns:
+                parts.days[day] = Column(
+                    np.frombuffer(cells, dtype=np.dtype(kind)),
+                    np.frombuffer(rows, dtype=np.uint32),
+                    np.frombuffer(counts, dtype=np.int64),
+                )
         for day, dsp, territory, rows, counts in value.pending:
             pair = np.frombuffer(rows, dtype=np.int64), np.frombuffer(counts, dtype=np.int64)
             ledger.pending.setdefault(day, {})[dsp, territory] = pair
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        for dsp, territory, date, version, rows, counts in value.open:
+            report = OpenReport(np.frombuffer(rows, dtype=np.int64), np.frombuffer(counts, dtype=np.int64))
+            ledger.open[dsp, territory, date, version] = report
+    except (msgspec.MsgspecError, ValueError, TypeError, IndexError) as error:
         raise SnapshotError(f"report ledger: not readable ({error})") from error
-    ledger.scored, ledger.repeats, ledger.names = value.scored, value.repeats, value.names
-    ledger.rows = {name: row for row, name in enumerate(value.names)}
+    ledger.scored, ledger.repeats = value.scored, value.repeats
     ledger.versions = {(dsp, territory): days for dsp, territory, days in value.versions}
-    for dsp, territory, date, version, rows_, counts_ in value.open:
-        report = ledger.open[dsp, territory, date, version] = OpenReport()
-        report.rows, report.counts = rows_, counts_

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Getter = Callable[["SessionState", int], Value]  # of a session and the moment in ms
 Predicate = Callable[["SessionState", int], bool]
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+FIXED_FIELDS = frozenset(("video_length_s", "category", "channel", "country", "ad_type", "ad_length_s"))
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -94,6 +95,13 @@ def _compile(tree: CriteriaTree, ad: AdFormat) -> Predicate:
         return value is not None and relate(value, wanted)
 
     return compare
+
+
+def split_criteria(tree: CriteriaTree) -> tuple[CriteriaTree, CriteriaTree]:
+    """(what is settled when a play begins, the rest); both must hold. Settled are conditions on FIXED_FIELDS alone."""
+    parts = tree.of if isinstance(tree, All) else [tree]
+    fixed = [part for part in parts if FIXED_FIELDS.issuperset(fields_of(part))]
+    return All(of=fixed), All(of=[part for part in parts if part not in fixed])
 
 
 def fields_of(tree: CriteriaTree) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from cuepoint.models.rule_criteria import Getter, Predicate, compile_criteria, fields_of, getter
+from cuepoint.models.rule_criteria import Getter, Predicate, compile_criteria, fields_of, getter, split_criteria
 from cuepoint.models.rule_series import Series, series_of
 from cuepoint.models.rule_text import describe_insertion
 from cuepoint.schemas.rules import (
@@ -22,6 +22,9 @@ from cuepoint.schemas.rules import (
     SessionPaced,
 )
 
+if TYPE_CHECKING:
+    from cuepoint.models.session_state import SessionState
+
 MAX_PLANS = 20_000
 TABLE_S, GROWTH_S = 4 * 3600.0, 900.0
 
@@ -29,12 +32,14 @@ TABLE_S, GROWTH_S = 4 * 3600.0, 900.0
 class CompiledRule:
     """A rule made ready once per version: criteria as a closure, frequency as a series."""
 
-    __slots__ = ("criteria", "order", "readers", "rule", "rule_id", "series", "text")
+    __slots__ = ("criteria", "fixed", "order", "readers", "rule", "rule_id", "series", "text")
 
     def __init__(self, rule: AdRule) -> None:
         self.rule, self.rule_id = rule, rule.rule_id
         self.order = (rule.priority, rule.rule_id)  # the lowest is asked first
-        self.criteria: Predicate | None = compile_criteria(rule.criteria, rule.format)
+        fixed, rest = split_criteria(rule.criteria)
+        self.fixed: Predicate | None = compile_criteria(fixed, rule.format)  # asked once for all plays alike
+        self.criteria: Predicate | None = compile_criteria(rest, rule.format)  # asked at each occasion
         self.readers: tuple[tuple[str, Getter], ...] = tuple(
             (field, getter(field, rule.format)) for field in fields_of(rule.criteria)
         )
@@ -56,6 +61,16 @@ class CompiledRule:
         elif isinstance(place, AtCuePoints):
             found = sorted(set(place.positions_s))
         return [at for at in found if at >= 0.0 and (duration_s is None or at <= duration_s)]
+
+
+class Play(NamedTuple):
+    """What a plan depends on; has the attributes of a session that fixed criteria ask for."""
+
+    video_id: str | None
+    duration_s: float | None
+    category: str
+    channel: str
+    country: str
 
 
 class Break(NamedTuple):
@@ -91,12 +106,14 @@ class Timeline:
 
     def following(self, played_s: float) -> float:
         """The first moment after ``played_s``."""
-        while played_s >= self._known_s or bisect_right(self._moments, played_s) == len(self._moments):
+        while True:
+            index = bisect_right(self._moments, played_s)
+            if index < len(self._moments) and played_s < self._known_s:
+                return self._moments[index]
             if not self.rules:
                 return float("inf")
             if not self._grow(max(played_s, self._known_s)):
                 return min(series.following(played_s) for _, series in self.rules)
-        return self._moments[bisect_right(self._moments, played_s)]
 
     def _grow(self, to_s: float) -> bool:
         if to_s >= TABLE_S:
@@ -118,7 +135,7 @@ class Timeline:
 class Plan:
     """The rules in scope for one video and viewer, sorted by what triggers them. Shared by all plays alike."""
 
-    __slots__ = ("actions", "break_at", "breaks", "ends", "moment", "of_session", "of_view", "starts")
+    __slots__ = ("actions", "break_at", "breaks", "ends", "min_gap_s", "moment", "of_session", "of_view", "starts")
 
     def __init__(self, moment: ActiveRules, rules: Sequence[CompiledRule], duration_s: float | None) -> None:
         self.moment = moment
@@ -134,6 +151,8 @@ class Plan:
         breaks = [Break(at, rule) for rule in rules for at in rule.positions(duration_s)]
         self.breaks = tuple(sorted(breaks, key=lambda b: (b.position_s, b.rule.order)))
         self.break_at = [b.position_s for b in self.breaks]
+        placed = [b.rule for b in self.breaks] + [rule for rule in rules if rule.series is not None]
+        self.min_gap_s = min((rule.rule.limits.min_gap_s for rule in placed), default=float("inf"))
 
     def crossed(self, after_s: float, up_to_s: float) -> tuple[Break, ...]:
         """Breaks after ``after_s`` and at or before ``up_to_s``."""
@@ -145,11 +164,11 @@ class Plan:
         """The first position at which playing on from ``position_s`` makes something due."""
         next_break = bisect_right(self.break_at, reached_s)
         due_s = self.break_at[next_break] if next_break < len(self.break_at) else float("inf")
-        return min(
-            due_s,
-            position_s + (self.of_view.following(view_s) - view_s),
-            position_s + (self.of_session.following(session_s) - session_s),
-        )
+        if self.of_view.rules:
+            due_s = min(due_s, position_s + (self.of_view.following(view_s) - view_s))
+        if self.of_session.rules:
+            due_s = min(due_s, position_s + (self.of_session.following(session_s) - session_s))
+        return due_s
 
 
 class ActiveRules:
@@ -159,19 +178,18 @@ class ActiveRules:
 
     def __init__(self, begins: float, until: float, rules: Sequence[CompiledRule]) -> None:
         self.begins, self.until, self.rules = begins, until, tuple(rules)
-        self._plans: dict[tuple[str | float | None, ...], Plan] = {}
+        self._plans: dict[Play, Plan] = {}
         self._timelines: dict[tuple[CompiledRule, ...], Timeline] = {}
         self._by_video = any(rule.rule.scope.videos for rule in rules)
 
     def plan(self, video_id: str, duration_s: float | None, category: str, channel: str, country: str) -> Plan:
         """What applies to a play of this video; made once for all plays alike."""
-        key = (video_id if self._by_video else None, duration_s, category, channel, country)
-        plan = self._plans.get(key)
+        play = Play(video_id if self._by_video else None, duration_s, category, channel, country)
+        plan = self._plans.get(play)
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
-            looked_at = (video_id, category, channel, country)
-            plan = self._plans[key] = Plan(self, [r for r in self.rules if _in_scope(r.rule, looked_at)], duration_s)
+            plan = self._plans[play] = Plan(self, [rule for rule in self.rules if _applies(rule, play)], duration_s)
         return plan
 
     def timeline(self, rules: Iterable[CompiledRule]) -> Timeline:
@@ -182,7 +200,10 @@ class ActiveRules:
         return self._timelines[key]
 
 
-def _in_scope(rule: AdRule, looked_at: tuple[str, ...]) -> bool:
-    scope = rule.scope
+def _applies(compiled: CompiledRule, play: Play) -> bool:
+    scope = compiled.rule.scope
     lists = (scope.videos, scope.categories, scope.channels, scope.countries)
-    return all(not wanted or value in wanted for wanted, value in zip(lists, looked_at, strict=True))
+    looked_at = (play.video_id, play.category, play.channel, play.country)
+    if not all(not wanted or value in wanted for wanted, value in zip(lists, looked_at, strict=True)):
+        return False
+    return compiled.fixed is None or compiled.fixed(cast("SessionState", play), 0)

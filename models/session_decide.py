@@ -60,7 +60,7 @@ def decide(session: SessionState, due: list[Due], event: PlayerEvent, at_ms: int
         due.sort(key=lambda d: (d.order, d.position_s))
     for occasion in due:
         try:
-            if _allowed(session, occasion.rule) and (
+            if allowed(session, occasion.rule) and (
                 occasion.rule.criteria is None or occasion.rule.criteria(session, at_ms)
             ):
                 out.decisions.append(_decision(session, occasion, event, at_ms))
@@ -68,7 +68,8 @@ def decide(session: SessionState, due: list[Due], event: PlayerEvent, at_ms: int
             out.faults.append(RuleFault(occasion.rule.rule, f"{type(error).__name__}: {error}", at_ms))
 
 
-def _allowed(session: SessionState, compiled: CompiledRule) -> bool:
+def allowed(session: SessionState, compiled: CompiledRule) -> bool:
+    """Whether the rule's limits leave room for another ad now; once they do not, no other decision makes room again."""
     limits, rule_id = compiled.rule.limits, compiled.rule_id
     if limits.per_session is not None and session.fired.get(rule_id, 0) >= limits.per_session:
         return False

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_plan import ActiveRules
 from cuepoint.models.session_decide import Results
 from cuepoint.models.session_playback import MAX_MISSING, absorb, advance
 from cuepoint.models.session_settings import SessionSettings
@@ -70,7 +71,7 @@ class SessionEngine:
                     continue
             self.clock = clock
             try:
-                self.step(event, stamps[index], book, out)
+                self.step(event, stamps[index], book, out, rules)
             except ContractError as error:
                 out.refused.append((index, error))
             clock, sweep_at = self.clock, self._swept_at + SWEEP_MS
@@ -79,9 +80,12 @@ class SessionEngine:
                 begins, until = rules.begins, rules.until
         self.clock = clock
 
-    def step(self, event: PlayerEvent, stamp: int, book: RuleBook, out: Results) -> Outcome:
-        """Take in one event. Raises ContractError (session_closed, too_many_sessions, no_video,
-        position_beyond_video)."""
+    def step(
+        self, event: PlayerEvent, stamp: int, book: RuleBook, out: Results, rules: ActiveRules | None = None
+    ) -> Outcome:
+        """Take in one event; ``rules``, where given, are tried before the book is asked.
+
+        Raises ContractError (session_closed, too_many_sessions, no_video, position_beyond_video)."""
         at_ms = self._time_of(event, stamp)
         session = self.sessions.get(event.session_id)
         if session is None:
@@ -95,7 +99,9 @@ class SessionEngine:
             absorb(session, event)
             out.late += 1
             return Outcome.LATE
-        advance(session, event, at_ms, book.at(at_ms), out)
+        if rules is None or not rules.begins <= at_ms < rules.until:
+            rules = book.at(at_ms)
+        advance(session, event, at_ms, rules, out)
         self.sessions[event.session_id] = session
         if at_ms > session.closes_at:
             session.reopened += 1

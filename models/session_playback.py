@@ -5,7 +5,7 @@ from __future__ import annotations
 from sys import intern
 
 from cuepoint.models.rule_plan import ActiveRules, CompiledRule, Plan
-from cuepoint.models.session_decide import Due, Results, decide
+from cuepoint.models.session_decide import Due, Results, allowed, decide
 from cuepoint.models.session_state import NOTHING, SessionState
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
@@ -15,6 +15,7 @@ MAX_UNSEEN_S = 60.0  # of play is credited where events were lost; a longer jump
 MAX_MISSING = 64  # sequence numbers remembered as lost, so that a late event is told from a repeat
 _MARGIN_S = 1e-6  # rounding of sums of played seconds
 _PLAYS = frozenset(("video_started", "progressed", "paused", "resumed", "seeked", "rewound", "video_completed"))
+_QUIET = frozenset(("progressed", "paused", "resumed"))
 _ACTIONS = frozenset(("paused", "resumed", "muted", "fullscreen_entered", "hovered", "clicked", "site_action"))
 _COUNTED = {
     "paused": "pauses",
@@ -35,6 +36,9 @@ def advance(session: SessionState, event: PlayerEvent, at_ms: int, rules: Active
     already played and sequence numbers already seen never come again.
     """
     kind = event.kind
+    if kind in _QUIET and _is_quiet(session, event, rules):
+        _move_on(session, event, at_ms, out)
+        return
     plays = kind in _PLAYS
     opens = plays and _check(session, event)
     unbroken = event.seq == session.seq + 1
@@ -66,6 +70,26 @@ def advance(session: SessionState, event: PlayerEvent, at_ms: int, rules: Active
     if due:
         decide(session, due, event, at_ms, out)
     _look_ahead(session, plan)
+
+
+def _is_quiet(session: SessionState, event: PlayerEvent, rules: ActiveRules) -> bool:
+    """Whether the event only moves the position on, to where nothing can be due yet."""
+    return (
+        event.seq == session.seq + 1
+        and session.position_s <= event.position_s <= session.quiet_until_s
+        and event.video_id == session.video_id
+        and session.plan is not None
+        and session.plan.moment is rules
+    )
+
+
+def _move_on(session: SessionState, event: PlayerEvent, at_ms: int, out: Results) -> None:
+    session.seq, session.position_s = event.seq, event.position_s
+    due: list[Due] = []
+    if event.kind != "progressed":
+        _act(session, event, session.plan, due, event.kind)
+    if due:
+        decide(session, due, event, at_ms, out)
 
 
 def absorb(session: SessionState, event: PlayerEvent) -> None:
@@ -167,10 +191,12 @@ def _play(session: SessionState, plan: Plan, to_s: float, unbroken: bool, due: l
         crossed = plan.crossed(session.reached_s, to_s)
         due += [_at_break(session, b.rule, b.position_s, b.position_s, "passed") for b in crossed]
     session.reached_s = max(session.reached_s, to_s)
-    paced = plan.of_view.due(view_s, session.view_played_s)
-    due += [_at_moment(session, rule, number, session.view_seq) for rule, number in paced]
-    paced = plan.of_session.due(session_s, session.session_played_s)
-    due += [_at_moment(session, rule, number, session.first_seq) for rule, number in paced]
+    for rule, number in plan.of_view.due(view_s, session.view_played_s):
+        if allowed(session, rule):
+            due.append(_at_moment(session, rule, number, session.view_seq))
+    for rule, number in plan.of_session.due(session_s, session.session_played_s):
+        if allowed(session, rule):
+            due.append(_at_moment(session, rule, number, session.first_seq))
 
 
 def _seek(session: SessionState, event: PlayerEvent, plan: Plan, unbroken: bool, due: list[Due]) -> str:
@@ -249,8 +275,12 @@ def _at_moment(session: SessionState, rule: CompiledRule, number: int, base_seq:
 
 
 def _look_ahead(session: SessionState, plan: Plan) -> None:
-    reached_s = max(session.reached_s, session.position_s)
-    due_s = plan.next_due_s(session.position_s, reached_s, session.view_played_s, session.session_played_s)
+    position_s, session_s = session.position_s, session.session_played_s
+    reached_s = max(session.reached_s, position_s)
+    due_s = plan.next_due_s(position_s, reached_s, session.view_played_s, session_s)
+    if session.ad_at_s >= 0.0:
+        # what is passed before every rule's gap since the last ad is over is not decided, then or later
+        due_s = max(due_s, position_s + (session.ad_at_s + plan.min_gap_s - session_s))
     if session.duration_s is not None:
         due_s = min(due_s, session.duration_s + POSITION_TOLERANCE_S)
     session.quiet_until_s = due_s - _MARGIN_S

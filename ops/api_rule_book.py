@@ -50,7 +50,10 @@ class RulePublisher:
 
     async def publish_waiting(self) -> None:
         """Publish what an earlier broker outage or crash left; the caller repeats this."""
-        for rule in await asyncio.to_thread(self._store.unpublished):
+        waiting = await asyncio.to_thread(self._store.unpublished)
+        if not waiting or not await self._producer.answers():  # renewing a rule for an absent broker only piles up versions
+            return
+        for rule in waiting:
             if not await self._publish_late(rule):
                 return
 

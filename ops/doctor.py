@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,10 +14,10 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
+from cuepoint.ops.embedded_folder import LEAST_FREE_BYTES, port_trouble
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
 
-LEAST_FREE_BYTES = 500 << 20
 Verdict = Literal["fine", "missing", "optional"]
 _COLOURS = {"fine": "green", "missing": "red", "optional": "yellow"}
 
@@ -95,12 +94,8 @@ def _binary(what: str, find: Callable[[], Path]) -> Finding:
 
 def _port(settings: Settings) -> Finding:
     what = f"port {settings.api_port}"
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.api_host, settings.api_port))
-        except OSError as error:
-            return Finding(what, "missing", f"{error.strerror}: set CUEPOINT_API_PORT, or `cuepoint run --port 0`")
+    if trouble := port_trouble(settings.api_host, settings.api_port):
+        return Finding(what, "missing", f"{trouble}: set CUEPOINT_API_PORT, or `cuepoint run --port 0`")
     return Finding(what, "fine", f"free on {settings.api_host}")
 
 

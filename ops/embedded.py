@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -24,23 +21,21 @@ from cuepoint.ops.embedded_children import (
     ROLES,
     Place,
     child_environment,
-    choose_port,
     require_alive,
     start_child,
     stop_all,
 )
+from cuepoint.ops.embedded_folder import new_folder, port_trouble
 from cuepoint.ops.embedded_ready import seed_rules, wait_until_ready, write_targets
 from cuepoint.ops.settings import Settings
 from cuepoint.ops.status import Status, StatusView
 from cuepoint.ops.status_numbers import read_numbers, read_recorded
 from cuepoint.schemas.errors import ConfigurationError
 from cuepoint.streams.database import open_engine
-from cuepoint.streams.embedded_parts import Part, start_broker, start_redis
+from cuepoint.streams.embedded_parts import Part, free_port, start_broker, start_redis
 from cuepoint.streams.history_reads import HistoryReader
 from cuepoint.streams.topics_admin import create_topics
 
-_LEAST_FREE_BYTES = 500 << 20
-_KEPT_RUNS = 3
 _LOOK_EVERY_S = 0.25
 _DRAIN_S = 4.0
 _STOP_S = 6.0
@@ -63,9 +58,13 @@ def run_embedded(options: EmbeddedOptions, settings: Settings) -> int:
     Raises ConfigurationError (ports, binaries, disk), ChildDied, Unavailable; whatever happens, no child remains.
     """
     began = time.monotonic()
-    folder = _new_folder(settings.data_dir)
-    port = choose_port(options.port)
-    _require_free_port(port)
+    port = options.port or free_port()
+    if trouble := port_trouble("127.0.0.1", port):
+        raise ConfigurationError(
+            f"port {port} cannot be used ({trouble}): choose another with --port, "
+            "or end what listens there (--port 0 takes any free one)"
+        )
+    folder = new_folder(settings.data_dir)
     with _stop_signals() as stopping:
         run = EmbeddedRun(options, settings, folder, Status(f"http://127.0.0.1:{port}/", began), stopping)
         try:
@@ -202,50 +201,6 @@ class EmbeddedRun:
                 return
             before = now
             time.sleep(0.6)  # longer than a heartbeat
-
-
-def _new_folder(data_dir: Path) -> Path:
-    """A folder of this run alone; those of old runs go, the newest few excepted. Raises ConfigurationError."""
-    folder = data_dir / f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True)
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot make {folder} ({error.strerror}): set CUEPOINT_DATA_DIR to a folder that can be written"
-        ) from None
-    if free < _LEAST_FREE_BYTES:
-        folder.rmdir()
-        raise ConfigurationError(
-            f"only {free >> 20} MB are free in {data_dir}, a run needs {_LEAST_FREE_BYTES >> 20}: "
-            "free some space, or set CUEPOINT_DATA_DIR to another disk"
-        )
-    for old in sorted(data_dir.glob("run-*-*"))[: -_KEPT_RUNS - 1]:
-        if not _runs(old):
-            shutil.rmtree(old, ignore_errors=True)
-    return folder
-
-
-def _runs(folder: Path) -> bool:
-    try:
-        os.kill(int(folder.name.rpartition("-")[2]), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _require_free_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"port {port} cannot be used ({error.strerror}): choose another with --port, "
-                "or end what listens there (--port 0 takes any free one)"
-            ) from None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
-from cuepoint.streams.embedded_parts import Part, free_port, launch
+from cuepoint.streams.embedded_parts import Part, launch
 
 ROLES = ("trends", "sessions", "counts", "views")
 _TAIL_BYTES = 2000
@@ -56,6 +56,7 @@ def child_environment(place: Place, settings: Settings) -> dict[str, str]:
         "CUEPOINT_API_PORT": str(place.api_port),
         "CUEPOINT_API_KEYS": place.player_key,
         "CUEPOINT_ADMIN_KEY": place.admin_key,
+        "CUEPOINT_CONSOLE_OPEN": "true",
         "CUEPOINT_METRICS_HOST": "127.0.0.1",
         "CUEPOINT_METRICS_PORT": "0",
         "CUEPOINT_PARTITIONS": str(settings.partitions),
@@ -117,8 +118,3 @@ def _signal_group(part: Part, number: signal.Signals) -> None:
         return  # the whole group has gone
     except PermissionError:  # macOS says so of a group of zombies
         return
-
-
-def choose_port(port: int) -> int:
-    """The port asked for; any free one for 0."""
-    return port or free_port()

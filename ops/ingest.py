@@ -43,6 +43,17 @@ class Sender(Protocol):
     def flush(self, timeout_s: float = 30.0) -> None: ...
 
 
+def check_files(files: Sequence[Path], mapping: Mapping) -> None:
+    """Look at every file's beginning before anything is read or sent.
+
+    Raises ConfigurationError for one that is not there, is of an unknown kind, or lacks a column the mapping needs.
+    """
+    for path in files:
+        with Source(path, mapping.delimiter) as source:
+            if source.kind != "jsonl":
+                require_columns(mapping, source.header, str(path))
+
+
 @dataclass
 class Summary:
     """What an ingest did."""
@@ -77,7 +88,7 @@ class Ingest:
         self.summary = Summary()
 
     def run(self, files: Sequence[Path], mapping: Mapping, spool: Spool, *, strict: bool = False) -> Summary:
-        """Read all files, then send. With ``strict`` one broken row is enough to send no record.
+        """Read all files (which ``check_files`` has let pass), then send; with ``strict`` nothing if a row is broken.
 
         Raises ConfigurationError for a file that cannot be read to its end (nothing but dead letters was sent then),
         Unavailable where the broker does not acknowledge.
@@ -98,8 +109,6 @@ class Ingest:
         # A report of today's date may come from a place where it is already tomorrow.
         reader = RowReader(mapping, latest=dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
         with Source(path, mapping.delimiter) as source:
-            if source.kind != "jsonl":
-                require_columns(mapping, source.header, str(path))
             self._progress.begin(f"reading {path.name}", source.size_bytes)
             for read in source.rows():
                 self.summary.rows += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cuepoint.ops.ingest import Ingest, Summary
+from cuepoint.ops.ingest import Ingest, Summary, check_files
 from cuepoint.ops.ingest_mapping import PRESETS, Mapping, load_mapping, override
 from cuepoint.ops.ingest_progress import IngestProgress
 from cuepoint.ops.ingest_spool import Spool
@@ -33,6 +33,7 @@ def ingest_files(
     Raises ConfigurationError (mapping, file, disk) and Unavailable (broker).
     """
     mapping = override(choose_mapping(preset, mapping_file), dsp, territory, version)
+    check_files(files, mapping)
     patience_s = min(10.0, settings.broker_request_timeout_s)
     partitions = partition_count(settings.broker, TREND_RECORDS, settings.topic_prefix, patience_s)
     producer = SyncProducer(

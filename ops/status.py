@@ -29,7 +29,6 @@ class Status:
     numbers: Numbers = field(default_factory=Numbers)
     recorded: Recorded = field(default_factory=Recorded)
     first_alert_s: float | None = None
-    note: str = ""
 
 
 class StatusView:
@@ -101,7 +100,7 @@ def draw(status: Status) -> Group:
     title = f"Cuepoint  {time.monotonic() - status.began:.0f} s{first}"
     panel = Panel(columns, title=title, title_align="left", expand=False, padding=(1, 2))
     foot = Text.assemble(("Console  ", "dim"), (status.console, "bold underline"), ("   Ctrl-C ends it all", "dim"))
-    return Group(panel, foot, Text(status.note, style="dim")) if status.note else Group(panel, foot)
+    return Group(panel, foot)
 
 
 def _figures(status: Status) -> list[tuple[str, str]]:

@@ -14,6 +14,8 @@ from typing import Any
 
 from prometheus_client import start_http_server
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from sqlalchemy import Engine
 
 from cuepoint.agents.compose_sessions import ComposeSessions
@@ -108,7 +110,8 @@ def worker_options(settings: Settings) -> WorkerOptions:
 def connect_redis(settings: Settings) -> Redis:
     """A client that gives up on an answer after ``redis_timeout_s``; nothing is sent yet."""
     url, timeout_s = settings.redis_url.get_secret_value(), settings.redis_timeout_s
-    return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    once_more = Retry(NoBackoff(), 1)  # a fresh connection at once; with pauses it is the lane that tries again
+    return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=once_more)
 
 
 class _Role:

@@ -199,6 +199,7 @@ class BatchConsumer(driver.Consumer):
                 await self.sleep(0)  # getmany may return at once, again and again
                 async for tp, message in self.getmany(timeout=1.0):
                     await self._hand_over(tp, message)
+                    del message  # else the last one lives until the next comes, and its loss would not be noticed
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise

@@ -190,6 +190,7 @@ def _write_events(connection: Connection, recorded: Sequence[Recorded]) -> None:
     connection.execute(insert(connection, tables.SESSION_EVENTS).on_conflict_do_nothing(), events)
     table, upsert = tables.SESSIONS, insert(connection, tables.SESSIONS)
     new, old = upsert.excluded, table.c
+    newer = or_(new.last_at >= old.last_at, old.video_id.is_(None))
     changed = {
         "first_at": case((new.first_at < old.first_at, new.first_at), else_=old.first_at),
         "last_at": case((new.last_at > old.last_at, new.last_at), else_=old.last_at),
@@ -197,9 +198,7 @@ def _write_events(connection: Connection, recorded: Sequence[Recorded]) -> None:
         "viewer_id": func.coalesce(new.viewer_id, old.viewer_id),
         "device": case((new.device != "", new.device), else_=old.device),
         "country": case((new.country != "", new.country), else_=old.country),
-        "video_id": case(
-            (and_(new.video_id.is_not(None), new.last_at >= old.last_at), new.video_id), else_=old.video_id
-        ),
+        "video_id": case((and_(new.video_id.is_not(None), newer), new.video_id), else_=old.video_id),
     }
     connection.execute(upsert.on_conflict_do_update(index_elements=table.primary_key, set_=changed), sessions)
 

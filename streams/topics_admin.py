@@ -36,7 +36,7 @@ def create_topics(
 def partition_count(broker: str, topic: Topic, prefix: str = "", timeout_s: float = 10.0) -> int:
     """How many partitions the topic has. Raises Unavailable if the broker does not answer or has no such topic."""
     name = prefix + topic.name
-    found = _metadata(broker, name, timeout_s).topics.get(name)
+    found = _metadata(broker, timeout_s).topics.get(name)
     if found is None or found.error is not None or not found.partitions:
         raise Unavailable(f"broker {broker} has no topic {name}: run `cuepoint topics create`")
     return len(found.partitions)
@@ -44,23 +44,25 @@ def partition_count(broker: str, topic: Topic, prefix: str = "", timeout_s: floa
 
 def missing_topics(broker: str, prefix: str = "", timeout_s: float = 10.0) -> list[str]:
     """Names of topics the broker does not have. Raises Unavailable if it does not answer."""
-    there = _metadata(broker, None, timeout_s).topics
+    there = _metadata(broker, timeout_s).topics
     return [topic.name for topic in TOPICS if prefix + topic.name not in there]
 
 
 def broker_answers(broker: str, timeout_s: float = 2.0) -> bool:
     """Whether a request for metadata is answered in time."""
     try:
-        _metadata(broker, None, timeout_s)
+        _metadata(broker, timeout_s)
     except Unavailable:
         return False
     return True
 
 
-def _metadata(broker: str, topic: str | None, timeout_s: float) -> Any:
+def _metadata(broker: str, timeout_s: float) -> Any:
     client = _client(broker)
     try:
-        return client.list_topics(topic, timeout=timeout_s) if topic else client.list_topics(timeout=timeout_s)
+        return client.list_topics(
+            timeout=timeout_s
+        )  # of all: asking for one by name makes it, where brokers allow that
     except KafkaException as error:
         raise Unavailable(f"broker {broker} does not answer: {error.args[0].str()}") from error
 

@@ -1,8 +1,8 @@
-"""The filter as a framework that hands over one record at a time can use it: Cuepoint's own compiled kernels, called for
-one asset and one day, with the hyperparameters compiled in and no array made per call.
+"""The filter for a framework that hands over one record at a time: Cuepoint's own compiled kernels, called for one asset
+and one day, with the hyperparameters compiled in and no array made per call.
 
-It does less than Cuepoint: identifiers are not checked against the contract's pattern, a day counts at once and not when its
-report is complete, and nothing is kept for late or revised reports, so that no peer is slowed by what only Cuepoint offers.
+It does less than Cuepoint: identifiers are not checked against the contract's pattern, a day counts at once and not when
+its report is complete, and nothing is kept for late or revised reports: no peer is slowed by what only Cuepoint offers.
 """
 
 from __future__ import annotations

@@ -60,6 +60,9 @@ class Run:
         self.until("its end", lambda: self.process.poll() is not None, within_s)
         return self.process.returncode
 
+    def told(self, pattern: str) -> bool:
+        return re.search(pattern, self.output.read_text()) is not None
+
     def outcome(self) -> dict[str, Any]:
         found = json.loads(self.output.read_text().splitlines()[-1])
         assert isinstance(found, dict)
@@ -117,8 +120,9 @@ def test_both_halves_work_and_ctrl_c_ends_them_within_seconds(start: Callable[..
     targets = next(run.folder.glob(".cuepoint/run-*/metrics-targets.json"))
     roles = {target["labels"]["role"] for target in json.loads(targets.read_text())}
     assert roles == {"trends", "sessions", "counts", "views", "api"}
-    run.until("first alert", lambda: "First alert after" in run.output.read_text(), 60)
-    run.until("decisions", lambda: re.search(r"[1-9]\d* decisions", run.output.read_text()) is not None, 60)
+    run.until("first alert", lambda: run.told("First alert after"), 60)
+    run.until("decisions", lambda: run.told(r"[1-9]\d* decisions"), 60)
+    run.until("player events", lambda: run.told(r"[1-9]\d+ player events"), 60)
     began = time.monotonic()
     run.process.send_signal(signal.SIGINT)
     assert run.ends(25) == 0, run.said()
@@ -126,7 +130,7 @@ def test_both_halves_work_and_ctrl_c_ends_them_within_seconds(start: Callable[..
     outcome = run.outcome()
     assert set(outcome) == FIGURES
     assert outcome["trend_records"] > 100
-    assert outcome["player_events"] > 10
+    assert outcome["player_events"] >= 10
     assert outcome["decisions"] > 0
     assert outcome["changes"] > 0
     assert outcome["dead_letters"] == 0

@@ -11,11 +11,13 @@ from typing import Any
 import redis
 import tally_worker
 from confluent_kafka import Consumer, TopicPartition
+from pydantic import SecretStr
 from stream_helpers import child, environment, header, produce, read_topic, wait_until
 
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.topics import ASSETS, DEAD_TREND_RECORDS, TREND_RECORDS
 from cuepoint.streams.batch import Batch
+from cuepoint.streams.embedded_parts import start_redis
 from cuepoint.streams.snapshot_store import SnapshotStore
 
 SCRIPT = tally_worker.__file__
@@ -156,3 +158,21 @@ def test_store_that_lost_its_counts_is_filled_again(settings: Settings, tmp_path
         assert counted(url) == Counter(value.decode() for _, value in sent)
         with redis.Redis.from_url(url) as client:
             client.flushdb()
+
+
+def test_redis_restarts_empty_under_a_live_worker(settings: Settings, tmp_path: Path) -> None:
+    sent = rows(count=300)
+    own = start_redis(tmp_path)
+    own_settings = settings.model_copy(update={"redis_url": SecretStr(own.address)})
+    port = int(own.address.split(":")[2].split("/")[0])
+    produce(settings, TREND_RECORDS, sent[:200])
+    with child([SCRIPT], environment(own_settings), tmp_path / "worker.log") as worker:
+        wait_until(lambda: total(own_settings) == 200, "all is counted")
+        own.stop()
+        produce(settings, TREND_RECORDS, sent[200:])
+        own = start_redis(tmp_path, port)
+        wait_until(lambda: total(own_settings) == 300, "all is counted again")
+        worker.terminate()
+        assert worker.wait(10) == 0
+    assert counted(own.address) == Counter(value.decode() for _, value in sent)
+    own.stop()

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from stream_helpers import wait_until
 
-from cuepoint.schemas.errors import Unavailable
+from cuepoint.schemas.errors import ConfigurationError, Unavailable
 from cuepoint.schemas.playback import AdDecision
 from cuepoint.schemas.rules import AdFormat
 from cuepoint.streams import heartbeats
@@ -99,9 +106,8 @@ async def test_followers_hear_of_new_ones(client: Redis, redis_url: str) -> None
     first, second = reader.follow(session, keepalive_s=5), reader.follow(session, after=1, keepalive_s=5)
     assert (await anext(first)).number == 1
     waiting = asyncio.create_task(anext(second))
-    while not await client.pubsub_numsub(f"cuepoint:decided:{session}") == [
-        (f"cuepoint:decided:{session}".encode(), 1)
-    ]:
+    channel = f"cuepoint:decided:{session}"
+    while await client.pubsub_numsub(channel) != [(channel.encode(), 1)]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await writer.write([decision(session, 2), decision(session, 3)])
     assert [(await anext(first)).number, (await anext(first)).number] == [2, 3]
@@ -136,7 +142,7 @@ def _encoded(session: str) -> bytes:
 
 
 async def test_no_redis_is_unavailable() -> None:
-    async with Redis(port=free_port(), socket_connect_timeout=1) as nobody:
+    async with Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as nobody:
         with pytest.raises(Unavailable):
             await RedisCounters(nobody).apply("g", "t", 0, 0, 1, {"total": {"plays": 1}})
         with pytest.raises(Unavailable):
@@ -149,13 +155,27 @@ async def test_a_silent_worker_disappears(client: Redis, tmp_path: Path) -> None
     beat = Heartbeat(role="trends", worker="w", state="ready", at=1, started_at=1, pid=1, lag={"t/0": 4})
     await heartbeats.write(client, beat, 60)
     await heartbeats.write(client, Heartbeat(role="a", worker="w", state="ready", at=1, started_at=1, pid=1), 0.05)
-    while len(await heartbeats.read_all(client)) == 2:
+    while len(await heartbeats.read_all(client)) == 2:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     assert await heartbeats.read_all(client) == [beat]
 
 
-def test_parts_die_with_their_group(tmp_path: Path) -> None:
-    part = start_redis(tmp_path)
-    assert part.alive()
-    part.stop()
-    assert not part.alive()
+def test_a_part_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    script = "import sys, time, pathlib; from cuepoint.streams.embedded_parts import start_redis as s;"
+    script += "print(s(pathlib.Path(sys.argv[1])).pid, flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert psutil.pid_exists(pid)
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", "the part ends", 5)
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port} for the redis is taken"):
+            start_redis(tmp_path, port)

@@ -4,10 +4,11 @@ from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from playback_log import T0, book, rule
+from msgspec.structs import replace
+from playback_log import T0, book, rule, run
 from playback_strategies import criteria, naive, passes, rule_sets, sessions
 
-from cuepoint.models.rule_criteria import compile_criteria, getter
+from cuepoint.models.rule_criteria import compile_criteria, fields_of, getter
 from cuepoint.models.rule_fields import FIELDS
 from cuepoint.models.rule_plan import CompiledRule, Timeline
 from cuepoint.models.rule_satisfy import conjunctions, holds
@@ -18,7 +19,7 @@ from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import decoder, encode
 from cuepoint.schemas.playback import PlayerEvent
-from cuepoint.schemas.rules import AdFormat, AdRule, CriteriaTree, Every, Progressive, SessionPaced
+from cuepoint.schemas.rules import AdFormat, AdRule, AtStart, CriteriaTree, Every, Limits, Progressive, SessionPaced
 
 settings.register_profile("rules", max_examples=150, deadline=None)
 settings.load_profile("rules")
@@ -26,8 +27,6 @@ settings.load_profile("rules")
 
 def values_after(log: list[PlayerEvent]) -> tuple[Any, int, dict[str, Any]]:
     engine = SessionEngine(SessionSettings())
-    from playback_log import run
-
     run(log, book(), engine)
     session, at_ms = engine.sessions["s"], log[-1].received_at
     return session, at_ms, {field: getter(field, AdFormat())(session, at_ms) for field in FIELDS}
@@ -46,6 +45,25 @@ def test_compiled_criteria_equal_a_naive_reading_and_what_held_is_never_refused(
     assert held == any(all(holds(one, values[one.field]) for one in literals) for literals in alternatives)
     if held:
         assert passes(rule(criteria=tree))
+
+
+@given(rule_sets(max_size=4), sessions(max_steps=12))
+def test_a_pre_roll_is_decided_exactly_where_its_criteria_hold(rules: list[AdRule], log: list[PlayerEvent]) -> None:
+    """What the plan of a play settles beforehand changes nothing."""
+    log = log[: max(k for k, event in enumerate(log) if event.kind == "video_started") + 1]
+    rules = [replace(one, insertion=AtStart(), limits=Limits()) for one in rules]
+    rules = [one for one in rules if passes(one)]
+    results = run(log, book(*rules))
+    now = {d.rule_id for d in results.decisions if d.event_id == log[-1].event_id}
+    session, at_ms, values = values_after(log)
+    for one in rules:
+        values["session_ads"] = 0
+        asked = {**values, "ad_type": one.format.type, "ad_length_s": one.format.length_s}
+        in_scope = (not one.scope.videos or session.video_id in one.scope.videos) and (
+            not one.scope.countries or session.country in one.scope.countries
+        )
+        if "session_ads" not in fields_of(one.criteria) and one.effective_at <= at_ms:
+            assert (one.rule_id in now) == (in_scope and naive(one.criteria, asked))
 
 
 seconds = st.floats(1.0, 500.0, allow_nan=False)

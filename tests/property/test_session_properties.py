@@ -10,6 +10,7 @@ from playback_log import Player, book, rule, run
 from playback_strategies import interleave, rule_sets, sessions, several_sessions
 
 from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_series import series_of
 from cuepoint.models.session_decide import Results
 from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
@@ -17,7 +18,7 @@ from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.rules import AdRule, SessionPaced
 
-settings.register_profile("engine", max_examples=60, deadline=None)
+settings.register_profile("engine", max_examples=100, deadline=None)
 settings.load_profile("engine")
 
 
@@ -109,7 +110,7 @@ def test_limits_are_never_exceeded(rules: list[AdRule], log: list[PlayerEvent]) 
 
 
 @given(
-    st.sampled_from([1.0, 20.0, 60.0, 120.0]),
+    st.sampled_from([20.0, 60.0, 120.0]),
     st.sampled_from([0.05, 0.5, 2.0]),
     st.sampled_from([1.0, 7.0, 10.0]),
     st.integers(1, 4),
@@ -118,9 +119,11 @@ def test_the_spot_load_of_session_paced_rules_falls(interval: float, growth: flo
     player = Player().begin()
     for number in range(videos):
         player.video(f"v{number}", 1200.0).play(1200.0, step_s=step)
-    paced = rule("r", SessionPaced(seconds=interval, growth=growth, max_seconds=3600.0))
-    decisions = run(player.events, book(paced)).decisions
-    loads = [d.spot_load for d in decisions if d.decided_at - player.events[0].received_at > 120_000]
-    # a heartbeat may see an occasion up to one step late, so the load falls from one to the next but for that
-    assert all(later <= earlier * 1.02 for earlier, later in pairwise(loads))
-    assert len(loads) < 2 or loads[-1] < loads[0]
+    paced = SessionPaced(seconds=interval, growth=growth, max_seconds=3600.0)
+    decisions = run(player.events, book(rule("r", paced))).decisions
+    series = series_of(paced)
+    exact = [number * 60.0 / max(60.0, series.moment(number)) for number in range(1, len(decisions) + 1)]
+    assert all(later < earlier for earlier, later in pairwise(load for load in exact[int(60.0 // interval) :]))
+    for decision, load in zip(decisions, exact, strict=True):  # a heartbeat sees an occasion up to one step late
+        at_s = decision.number * 60.0 / load
+        assert load * at_s / (at_s + step) - 1e-6 <= decision.spot_load <= load + 1e-6

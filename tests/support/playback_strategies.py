@@ -1,4 +1,4 @@
-"""Hypothesis strategies: rules that pass the check, sessions as players report them, and a naive reading of criteria."""
+"""Hypothesis strategies: rules that pass the check, sessions as players tell them, and a naive reading of criteria."""
 
 from __future__ import annotations
 

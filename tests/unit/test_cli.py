@@ -59,6 +59,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
             "there is no preset `nope`; there are cuepoint, spotify-charts",
         ),
         (["ingest", "x.csv", "--preset", "cuepoint", "--mapping", "m.yaml"], {}, 2, "not both"),
+        (["ingest", "x.csv"], {}, 2, "cannot read x.csv: No such file"),
         (["doctor"], {"CUEPOINT_API_PORT": "many"}, 1, ""),
         (["topics", "create"], {"CUEPOINT_PARTITIONS": "0"}, 2, "CUEPOINT_PARTITIONS: Input should be greater"),
         (["rules", "check", "nowhere.yaml"], {}, 2, "cannot read nowhere.yaml: No such file"),

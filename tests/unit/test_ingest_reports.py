@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cuepoint.ops.ingest import Ingest, Summary
+from cuepoint.ops.ingest import Ingest, Summary, check_files
 from cuepoint.ops.ingest_mapping import PRESETS
 from cuepoint.ops.ingest_progress import IngestProgress
 from cuepoint.ops.ingest_spool import Spool
@@ -129,6 +129,14 @@ def test_a_file_that_breaks_off_sends_no_report(tmp_path: Path) -> None:
     with Spool(tmp_path / "data") as spool, pytest.raises(ConfigurationError):
         run.run([good, tmp_path / "b.parquet"], PRESETS["cuepoint"], spool)
     assert sender.sent == []
+
+
+def test_every_file_is_looked_at_before_any_is_read(tmp_path: Path) -> None:
+    good = write(tmp_path / "a.csv", ["s,2019-01-01,x,US,1,T"])
+    (tmp_path / "b.csv").write_text("asset_id,day\ns,2019-01-01\n")
+    check_files([good], PRESETS["cuepoint"])
+    with pytest.raises(ConfigurationError, match=r"b\.csv has no column `count`"):
+        check_files([good, tmp_path / "b.csv"], PRESETS["cuepoint"])
 
 
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,8 @@ def test_one_of_many_at_once_wins(engine: Engine) -> None:
     store, won = RuleStore(engine), []
 
     def one() -> None:
-        try:
+        with suppress(RuleConflict):
             won.append(store.put(rule(), 0))
-        except RuleConflict:
-            pass
 
     threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:

@@ -1,0 +1,205 @@
+"""``make bench-stream``: Cuepoint's workers and their peers on the same log. See README.md of the folder above."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import latency
+import ours
+import peers
+import recovery
+import report
+import workload
+from machine import Place, describe, prepare
+from ours import Speed
+from report import Measured, Row
+
+from cuepoint.schemas.playback import PlayerEvent
+from cuepoint.schemas.topics import PLAYER_EVENTS, TREND_RECORDS, Topic
+
+TREND_PREFIX, PLAYER_PREFIX = "bench-trends.", "bench-players."
+
+
+class Sizes(NamedTuple):
+    """How much is measured."""
+
+    repeats: int
+    assets: int
+    days: int
+    events: int
+    viewers: int
+    two_workers: bool
+    latency_s: float
+    held: tuple[tuple[str, int], ...]  # memory: kind, number
+    recovery_assets: int
+    faust_records: int
+
+
+FULL = Sizes(
+    repeats=3,
+    assets=30_000,
+    days=100,
+    events=2_000_000,
+    viewers=20_000,
+    two_workers=True,
+    latency_s=30.0,
+    held=(("trends", 10_000), ("trends", 100_000), ("sessions", 10_000), ("sessions", 100_000)),
+    recovery_assets=1_000_000,
+    faust_records=300_000,
+)
+QUICK = Sizes(
+    repeats=1,
+    assets=8_000,
+    days=20,
+    events=120_000,
+    viewers=4_000,
+    two_workers=False,
+    latency_s=4.0,
+    held=(("trends", 5_000), ("sessions", 5_000)),
+    recovery_assets=0,
+    faust_records=30_000,
+)
+
+
+def tell(text: str) -> None:
+    """Progress, on stderr: stdout is for the result."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks/stream", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less of everything, under a minute")
+    parser.add_argument("--only-ours", action="store_true", help="without the peers")
+    parser.add_argument("--only-speed", action="store_true", help="throughput alone")
+    arguments = parser.parse_args()
+    sizes = QUICK if arguments.quick else FULL
+    with prepare() as place:
+        command = "make bench-stream" + (" QUICK=1" if arguments.quick else "")
+        measured = Measured(describe(place), command)
+        _trends(place, sizes, measured, with_peers=not arguments.only_ours)
+        tell("simulating viewers")
+        events = workload.player_events(sizes.events, sizes.viewers)
+        _sessions(place, sizes, measured, events)
+        if not arguments.only_speed:
+            _latency(place, sizes, measured, events)
+            del events
+            measured.memory += [_memory(place, kind, number) for kind, number in sizes.held]
+            if sizes.recovery_assets:
+                tell(f"recovery of {sizes.recovery_assets:,} assets")
+                measured.recovery = recovery.measure(place, sizes.recovery_assets)
+    print(report.markdown(measured))
+    print(report.json_line(measured))
+    return 0
+
+
+def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool) -> None:
+    tell(f"writing {sizes.days} reports of {sizes.assets:,} assets")
+    log = workload.make_trend_log(place.broker, TREND_PREFIX, sizes.assets, sizes.days)
+    measured.trend_log = (
+        f"{log.messages:,} messages: {log.days} daily reports of {log.assets:,} assets in {workload.PARTITIONS} "
+        f"partitions; median of {sizes.repeats}."
+    )
+    measured.trends["cuepoint"] = row = Row("Cuepoint, `cuepoint worker trends`")
+    entered = _entered(measured, sizes) if with_peers else []
+    for number in range(sizes.repeats):
+        row.runs.append(_one(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages, number))
+        for peer in entered:
+            _peer(place, peer, log, number, measured.trends[peer.key])
+    row.alerts.add(ours.regions_opened(place, TREND_PREFIX))
+    if sizes.two_workers:
+        measured.two_workers["trends"] = _two(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages)
+
+
+def _entered(measured: Measured, sizes: Sizes) -> list[peers.Peer]:
+    """The peers that take part; the others are named with the reason."""
+    tell("installing the peers (once)")
+    failure = peers.install()
+    entered = []
+    for peer in peers.PEERS:
+        most = min(peer.most, sizes.faust_records) if peer.most else None
+        row = measured.trends[peer.key] = Row(peer.label)
+        if peer.own_environment and failure:
+            row.failure = f"could not be installed ({failure})"
+        else:
+            entered.append(peer._replace(most=most))
+    return entered
+
+
+def _peer(place: Place, peer: peers.Peer, log: workload.TrendLog, number: int, row: Row) -> None:
+    if row.failure:
+        return
+    try:
+        run = peers.run(place, peer, log, number)
+    except RuntimeError as error:
+        row.failure = f"it failed ({str(error).splitlines()[-1]})"
+        tell(f"{peer.label}: {error}")
+        return
+    row.runs.append(run.speed)
+    row.alerts.add(run.opened)
+    tell(f"{peer.label}: {run.speed.per_s:,.0f} records/s, {run.speed.per_cpu_s:,.0f} per CPU-s")
+
+
+def _one(place: Place, role: str, topic: Topic, prefix: str, total: int, number: int) -> Speed:
+    with ours.workers(place, role, topic, prefix, f"{role}-{number}") as running:
+        ours.until_received(place, running, total)
+        speed = running[0].speed(total)
+    tell(f"cuepoint worker {role}: {speed.per_s:,.0f} records/s, {speed.per_cpu_s:,.0f} per CPU-s")
+    return speed
+
+
+def _two(place: Place, role: str, topic: Topic, prefix: str, total: int) -> float:
+    """Records a second of two workers together, from when both have begun to when the first has nothing left."""
+    cores = (place.worker_cores[0], place.other_cores[-1])
+    with ours.workers(place, role, topic, prefix, f"{role}-two", cores) as running:
+        ours.until_received(place, running, total)
+        begun = max(next(s.at_s for s in worker.samples if s.received) for worker in running)
+        ended = min(next(s.at_s for s in worker.samples if s.received == worker.received) for worker in running)
+        done = sum(worker.received_at(ended) - worker.received_at(begun) for worker in running)
+    rate = done / (ended - begun) if ended > begun else 0.0
+    tell(f"two workers {role}: {rate:,.0f} records/s")
+    return rate
+
+
+def _sessions(place: Place, sizes: Sizes, measured: Measured, events: list[PlayerEvent]) -> None:
+    tell(f"writing {len(events):,} player events")
+    workload.make_player_log(place.broker, PLAYER_PREFIX, events)
+    for number in range(sizes.repeats):
+        speed = _one(place, "sessions", PLAYER_EVENTS, PLAYER_PREFIX, len(events), number)
+        measured.sessions.runs.append(speed)
+    decisions = ours.decisions_made(place, PLAYER_PREFIX)
+    quiet = sum(event.kind == "progressed" for event in events) / len(events)
+    measured.player_log = (
+        f"{len(events):,} player events of {sizes.viewers:,} simulated viewers at once, {quiet:.0%} of them "
+        f"heartbeats, {workload.RULES} active rules, {decisions:,} decisions; median of {sizes.repeats}."
+    )
+    if sizes.two_workers:
+        measured.two_workers["sessions"] = _two(place, "sessions", PLAYER_EVENTS, PLAYER_PREFIX, len(events))
+
+
+def _latency(place: Place, sizes: Sizes, measured: Measured, events: list[PlayerEvent]) -> None:
+    half = measured.sessions.speed.per_s / 2
+    for name, rate in (("steady", 1_000.0), ("half", half)):
+        tell(f"latency at {rate:,.0f} events/s")
+        some = events[: int(rate * (latency.WARM_S + sizes.latency_s))]
+        told = latency.measure(place, some, rate, f"bench-{name}.", redis=name == "steady")
+        measured.latency[name] = told
+        tell(f"{told}")
+
+
+def _memory(place: Place, kind: str, number: int) -> dict[str, Any]:
+    tell(f"memory: {kind} {number:,}")
+    script = str(Path(__file__).with_name("memory.py"))
+    command = place.pinned([sys.executable, script, kind, str(number)])
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))
+    return {"kind": kind, **json.loads(done.stdout)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""What was measured, as the markdown of docs/benchmarks.md and as one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from latency import Latency
+from ours import Speed
+from recovery import Recovery
+
+GOALS = {  # of the issue; what is missed is said to be missed
+    "trends_per_s": 1_000_000,
+    "sessions_per_s": 700_000,
+    "ratio_plain_faust": 60,
+    "ratio_quixstreams": 15,
+    "latency_ms_p50": 8,
+    "latency_ms_p99": 20,
+    "latency_half_rate_ms_p99": 80,
+    "bytes_per_asset": 600,
+    "bytes_per_session": 1000,
+    "recovery_s": 10,
+}
+_AT_MOST = ("latency", "bytes", "recovery")
+
+
+@dataclass
+class Row:
+    """A line of the table of speeds: repeated runs of one competitor."""
+
+    label: str
+    runs: list[Speed] = field(default_factory=list)
+    alerts: set[int | None] = field(default_factory=set)
+    failure: str = ""
+
+    @property
+    def speed(self) -> Speed:
+        return Speed(median(run.per_s for run in self.runs), median(run.per_cpu_s for run in self.runs))
+
+
+@dataclass
+class Measured:
+    """Everything. Keys of ``trends``: ``cuepoint`` and those of the peers."""
+
+    machine: list[str]
+    command: str
+    trend_log: str = ""
+    player_log: str = ""
+    trends: dict[str, Row] = field(default_factory=dict)
+    sessions: Row = field(default_factory=lambda: Row("Cuepoint, `cuepoint worker sessions`"))
+    two_workers: dict[str, float] = field(default_factory=dict)  # trends, sessions: records a second of both together
+    latency: dict[str, Latency] = field(default_factory=dict)
+    memory: list[dict[str, Any]] = field(default_factory=list)  # kind, held, bytes_each, snapshot_bytes_each
+    recovery: Recovery | None = None
+
+
+def figures(m: Measured) -> dict[str, float | None]:
+    """The JSON line. None: not measured in this run."""
+    ours, sessions = m.trends["cuepoint"].speed, m.sessions.speed
+    found: dict[str, float | None] = {
+        "trends_per_s": round(ours.per_s),
+        "trends_per_cpu_s": round(ours.per_cpu_s),
+        "sessions_per_s": round(sessions.per_s),
+        "sessions_per_cpu_s": round(sessions.per_cpu_s),
+    }
+    for key, row in m.trends.items():
+        if key != "cuepoint":
+            found[f"ratio_{key}"] = round(ours.per_s / row.speed.per_s, 2) if row.runs else None
+    for kind in ("trends", "sessions"):
+        rate = m.two_workers.get(kind)
+        found[f"scaling_two_workers_{kind}"] = round(rate / found[f"{kind}_per_s"], 2) if rate else None
+    for name, prefix in (("steady", "latency"), ("half", "latency_half_rate")):
+        told = m.latency.get(name)
+        p50, _, p99 = told.topic_ms if told and told.topic_ms else (None, None, None)
+        found[f"{prefix}_ms_p50"], found[f"{prefix}_ms_p99"] = p50 and round(p50, 2), p99 and round(p99, 2)
+    for kind, key in (("trends", "bytes_per_asset"), ("sessions", "bytes_per_session")):
+        sizes = [entry for entry in m.memory if entry["kind"] == kind]
+        found[key] = round(max(sizes, key=lambda entry: entry["held"])["bytes_each"]) if sizes else None
+    found["recovery_s"] = round(m.recovery.caught_up_s, 2) if m.recovery else None
+    return found
+
+
+def json_line(m: Measured) -> str:
+    return json.dumps(figures(m))
+
+
+def markdown(m: Measured) -> str:
+    """The tables."""
+    parts = [
+        [f"Command: `{m.command}`", "", *(f"- {line}" for line in m.machine)],
+        ["### Throughput", "", m.trend_log, "", *_speeds(m)],
+        ["", m.player_log, "", *_table(("", "events/s", "range", "events per CPU-s"), [_speed_cells(m.sessions)])],
+        _scaling(m),
+        ["### Decision latency", "", *_latency(m)],
+        ["### Memory and recovery", "", *_memory(m)],
+        ["### Goals", "", *_goals(figures(m))],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _speeds(m: Measured) -> list[str]:
+    ours = m.trends["cuepoint"].speed.per_s
+    rows = []
+    for row in m.trends.values():
+        if row.failure:
+            rows.append((row.label, f"not measured: {row.failure}", "", "", "", ""))
+            continue
+        alerts = ", ".join("of a part of the log" if n is None else f"{n:,}" for n in row.alerts)
+        ratio = "" if row is m.trends["cuepoint"] else f"{ours / row.speed.per_s:.1f} x"
+        rows.append((*_speed_cells(row), ratio, alerts))
+    return _table(("", "records/s", "range", "records per CPU-s", "Cuepoint is", "regions opened"), rows)
+
+
+def _speed_cells(row: Row) -> tuple[str, str, str, str]:
+    rates = [run.per_s for run in row.runs]
+    return row.label, f"{row.speed.per_s:,.0f}", f"{min(rates):,.0f} - {max(rates):,.0f}", f"{row.speed.per_cpu_s:,.0f}"
+
+
+def _scaling(m: Measured) -> list[str]:
+    if not m.two_workers:
+        return []
+    ones = {"trends": m.trends["cuepoint"].speed.per_s, "sessions": m.sessions.speed.per_s}
+    rows = [
+        (kind, f"{ones[kind]:,.0f}", f"{rate:,.0f}", f"{rate / ones[kind]:.2f} x")
+        for kind, rate in m.two_workers.items()
+    ]
+    said = (
+        "While both work; the second one shares its core with the broker, so that on two cores this is a lower bound."
+    )
+    return ["### From one worker to two", "", said, "", *_table(("", "one worker", "two workers", "scaling"), rows)]
+
+
+def _latency(m: Measured) -> list[str]:
+    rows = []
+    for name, told in m.latency.items():
+        for where, ms in (("topic", told.topic_ms), ("Redis feed", told.redis_ms)):
+            if ms is not None:
+                rate = f"{told.events_per_s:,.0f}" + (" (half the maximal rate)" if name == "half" else "")
+                rows.append((rate, where, f"{told.decisions:,}", *(f"{value:.1f}" for value in ms)))
+    return _table(("events/s", "readable from", "decisions", "p50 ms", "p95 ms", "p99 ms"), rows)
+
+
+def _memory(m: Measured) -> list[str]:
+    rows = [
+        (
+            "assets" if entry["kind"] == "trends" else "live sessions",
+            f"{entry['held']:,}",
+            f"{entry['bytes_each']:,.0f}",
+            f"{entry['snapshot_bytes_each']:,.0f}",
+        )
+        for entry in m.memory
+    ]
+    lines = _table(("", "number", "resident bytes each", "snapshot bytes each"), rows)
+    if m.recovery is not None:
+        r = m.recovery
+        lines += [
+            "",
+            f"Recovery of {r.assets:,} assets after SIGKILL: ready after {r.loaded_s:.1f} s (process start, group, "
+            f"snapshots), {r.replayed:,} records that no snapshot covered replayed after {r.caught_up_s:.1f} s. The "
+            f"worker held {r.bytes_per_asset:,.0f} resident bytes per asset (after two days, everything included).",
+        ]
+    return lines
+
+
+def _goals(found: dict[str, float | None]) -> list[str]:
+    rows = []
+    for key, goal in GOALS.items():
+        value = found.get(key)
+        if value is None:
+            rows.append((f"`{key}`", f"{goal:,}", "not measured", ""))
+            continue
+        reached = value <= goal if key.startswith(_AT_MOST) else value >= goal
+        rows.append((f"`{key}`", f"{goal:,}", f"{value:,}", "reached" if reached else "**missed**"))
+    return _table(("", "goal", "measured", ""), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
