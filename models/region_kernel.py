@@ -47,9 +47,10 @@ def _signal(f: Any, h: Any) -> tuple[float, float]:
         return (1.0 if f[RUN] > 0.0 else -1.0), 1.0 - f[P_SAME]
     if f[P_TREND] > 1.0 - h.p_gradual:
         return (2.0 if f[OUT_TREND] > 0.0 else -2.0), f[P_TREND]
-    doubt = math.erfc(f[RISE] * ROOT_HALF)
-    if f[AGE] < h.young_days and doubt < h.young_p and f[RISEN] >= h.young_rise:  # new, and rising where others fall
-        return 2.0, 1.0 - doubt
+    if f[AGE] < h.young_days and f[RISEN] >= h.young_rise:  # new, and rising where others fall
+        doubt = math.erfc(f[RISE] * ROOT_HALF)
+        if doubt < h.young_p:
+            return 2.0, 1.0 - doubt
     return 0.0, 0.0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from cuepoint.models import region_kernel as region
 from cuepoint.models import trend_kernel as trend
-from cuepoint.models.trend_state import ScoredDay
+from cuepoint.models.trend_state import Rows, ScoredDay
 from cuepoint.schemas.trends import Change
 
 Status = Literal["opened", "updated", "closed", "withdrawn"]
@@ -82,17 +82,18 @@ class RegionLog:
         """The messages of a newly scored day."""
         return [self._say(row, change, scored.day) for row, change in changes_of(scored, names)]
 
-    def revise(self, days: list[ScoredDay], names: Sequence[str]) -> list[Change]:
-        """The messages that put right what was said of these days: regions that are no longer found are withdrawn,
-        others get their present content, new ones are opened (and closed)."""
-        first = days[0].day
+    def revise(self, first: int, rows: Rows, days: list[ScoredDay], names: Sequence[str]) -> list[Change]:
+        """The messages that put right what was said of ``rows`` (in order) from day ``first`` on: regions that are no
+        longer found are withdrawn, others get their present content, new ones are opened (and closed)."""
         found: dict[int, dict[str, list[tuple[Change, int]]]] = {}
         for scored in days:
             for row, change in changes_of(scored, names):
                 words = found.setdefault(row, {}).setdefault(change.change_id, [])
                 words[1:] = [(change, scored.day)]  # the first word and the last
         messages = []
-        for row in days[0].rows.tolist():
+        for row in rows.tolist():
+            if row not in found and row not in self.said:
+                continue
             now = found.get(row, {})
             before = self.said.get(row, {})
             for key, said in list(before.items()):

@@ -106,7 +106,7 @@ class Forms:
         n = len(packed.ends)
         names.reserve(n - first, int(packed.ends[-1]) - (int(packed.ends[first - 1]) if first else 0))
         rows, counts, which = (np.empty(n, dtype=np.int64) for _ in range(3))
-        end = parse(*packed, first, self._text, len(self._head), self._places, names.index, rows, counts, which)
+        end = parse(*packed, first, self._text, len(self._head), self._places, names.table, rows, counts, which)
         found = which[first:end]
         for form in np.flatnonzero(np.bincount(found)).tolist():
             mine = found == form

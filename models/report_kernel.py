@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -35,8 +35,7 @@ class Index(NamedTuple):
     known: NDArray[np.int64]
 
 
-@intrinsic
-def _word(_typing: Any, array: Any, at: Any) -> Any:
+def _read_word(_typing: Any, array: Any, at: Any) -> Any:
     """The 8 bytes from ``at`` on as one number, wherever they begin; numpy reads them only where aligned."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -46,6 +45,9 @@ def _word(_typing: Any, array: Any, at: Any) -> Any:
         return builder.load(pointer, align=1, typ=kind)
 
     return types.uint64(array, types.int64), generate
+
+
+_word: Any = intrinsic(_read_word)
 
 
 @njit(cache=True)
@@ -85,7 +87,7 @@ def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: i
             if offsets[row + 1] - at == end - start and _same(buffer, start, arena, at, end - start):
                 return int(row)
         slot = (slot + np.uint64(1)) & mask
-    row = known[0]
+    row = int(known[0])
     at = offsets[row]
     for k in range(end - start):
         arena[at + k] = buffer[start + k]

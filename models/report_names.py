@@ -30,37 +30,37 @@ class Names(Sequence[str]):
             raise ValueError("names and their lengths do not fit together")
         known = np.array([len(sizes)], dtype=np.int64)
         text = np.frombuffer(arena + bytes(PADDING), dtype=np.uint8).copy()
-        self.index = Index(text, offsets, np.zeros(64, dtype=np.uint64), known)
+        self.table = Index(text, offsets, np.zeros(64, dtype=np.uint64), known)
         self._resize_table(len(sizes))
-        fill(self.index)
+        fill(self.table)
 
     def row(self, name: str) -> int:
         """The id's row, a new one if it has none. At most 65,535 bytes in JSON (the contract allows 128 characters)."""
         size = len(json := encode(name)) - 2
         self.reserve(1, size)
-        return int(row_of(self.index, np.frombuffer(json + bytes(PADDING), dtype=np.uint8), 1, 1 + size))
+        return int(row_of(self.table, np.frombuffer(json + bytes(PADDING), dtype=np.uint8), 1, 1 + size))
 
     def reserve(self, ids: int, size: int) -> None:
         """Make room for so many new ids of ``size`` bytes in all."""
-        index, known = self.index, len(self)
+        index, known = self.table, len(self)
         used = int(index.offsets[known])
         if used + size + PADDING > len(index.arena):
             index = index._replace(arena=_grown(index.arena, used, used + size + PADDING))
         if known + ids >= len(index.offsets):
             index = index._replace(offsets=_grown(index.offsets, known + 1, known + ids + 1))
-        self.index = index
+        self.table = index
         if (known + ids) * 3 > len(index.table) * 2:
             self._resize_table(known + ids)
-            fill(self.index)
+            fill(self.table)
 
     def _resize_table(self, ids: int) -> None:
         slots = 64
         while slots * 2 < ids * 3:
             slots *= 2
-        self.index = self.index._replace(table=np.zeros(slots, dtype=np.uint64))
+        self.table = self.table._replace(table=np.zeros(slots, dtype=np.uint64))
 
     def __len__(self) -> int:
-        return int(self.index.known[0])
+        return int(self.table.known[0])
 
     @overload
     def __getitem__(self, row: int) -> str: ...
@@ -71,8 +71,8 @@ class Names(Sequence[str]):
             return [self[i] for i in range(*row.indices(len(self)))]
         if not 0 <= row < len(self):
             raise IndexError(row)
-        start, end = self.index.offsets[row : row + 2].tolist()
-        return str(_decode(b'"%b"' % self.index.arena[start:end].tobytes()))
+        start, end = self.table.offsets[row : row + 2].tolist()
+        return str(_decode(b'"%b"' % self.table.arena[start:end].tobytes()))
 
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))
@@ -80,8 +80,8 @@ class Names(Sequence[str]):
     def to_bytes(self) -> tuple[bytes, bytes]:
         """All ids one after the other, and their lengths (uint16): what the constructor takes."""
         known = len(self)
-        offsets = self.index.offsets[: known + 1]
-        return self.index.arena[: offsets[-1]].tobytes(), np.diff(offsets).astype(np.uint16).tobytes()
+        offsets = self.table.offsets[: known + 1]
+        return self.table.arena[: offsets[-1]].tobytes(), np.diff(offsets).astype(np.uint16).tobytes()
 
 
 def _grown(array: NDArray[Any], used: int, need: int) -> NDArray[Any]:

@@ -35,7 +35,7 @@ def to_bytes(ledger: ReportLedger) -> bytes:
         ledger.repeats,
         ledger.names.to_bytes(),
         [
-            (*source, [(day, c.cells.dtype.name, *(a.tobytes() for a in c)) for day, c in parts.days.items()])
+            (*source, [(day, c.cells.dtype.name, *_bytes(c)) for day, c in parts.days.items()])
             for source, parts in ledger.parts.items()
         ],
         [(*source, days) for source, days in ledger.versions.items()],
@@ -49,12 +49,16 @@ def to_bytes(ledger: ReportLedger) -> bytes:
     return msgspec.msgpack.encode(value)
 
 
+def _bytes(column: Column) -> tuple[bytes, bytes, bytes]:
+    return column.cells.tobytes(), column.other_rows.tobytes(), column.others.tobytes()
+
+
 def load(ledger: ReportLedger, blob: bytes) -> None:
     """Fill an empty ledger. Raises SnapshotError for another version or broken bytes."""
     try:
-        version = msgspec.msgpack.decode(blob, type=list[msgspec.Raw])[0]
-        if msgspec.msgpack.decode(version) != VERSION:
-            raise SnapshotError(f"report ledger: another version than {VERSION}, which this program reads")
+        stated = msgspec.msgpack.decode(msgspec.msgpack.decode(blob, type=list[msgspec.Raw])[0])
+        if stated != VERSION:
+            raise SnapshotError(f"report ledger: version {stated}, this program reads {VERSION}")
         value = msgspec.msgpack.decode(blob, type=_Ledger)
         ledger.names = Names(*value.names)
         for dsp, territory, columns in value.parts:

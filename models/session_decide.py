@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cuepoint.models.rule_fields import ad_length_s
 from cuepoint.models.rule_plan import CompiledRule
-from cuepoint.models.session_state import NOTHING, SessionState
+from cuepoint.models.session_state import SessionState
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.rules import AdRule
@@ -99,10 +99,8 @@ def _decision(session: SessionState, due: Due, event: PlayerEvent, at_ms: int) -
         criteria={field: read(session, at_ms) for field, read in due.rule.readers},
     )
     session.ads, session.ad_at_s = number, played_s
-    if session.fired is NOTHING:
-        session.fired = {}
-    if session.fired_view is NOTHING:
-        session.fired_view = {}
-    session.fired[rule.rule_id] = session.fired.get(rule.rule_id, 0) + 1
-    session.fired_view[rule.rule_id] = session.fired_view.get(rule.rule_id, 0) + 1
+    if rule.limits.per_session is not None:
+        session.fired = {**session.fired, rule.rule_id: session.fired.get(rule.rule_id, 0) + 1}
+    if rule.limits.per_video is not None:
+        session.fired_view = {**session.fired_view, rule.rule_id: session.fired_view.get(rule.rule_id, 0) + 1}
     return decision

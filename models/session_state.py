@@ -9,7 +9,7 @@ from typing import Any
 from cuepoint.models.rule_plan import Plan
 
 STATE_VERSION = 1
-NOTHING: dict[str, int] = {}  # shared by sessions without a decision; never written to
+NOTHING: dict[str, int] = {}  # shared by sessions that count nothing; never written to
 STORED = (
     "session_id",
     "first_seq",  # of the first event seen: part of the session's occasions
@@ -43,8 +43,8 @@ STORED = (
     "last_action",
     "ads",
     "ad_at_s",  # seconds of the session played at the last ad; negative before the first
-    "fired",  # rule -> ads in the session
-    "fired_view",  # rule -> ads in this play
+    "fired",  # rule -> ads in the session, of rules that limit them
+    "fired_view",  # rule -> ads in this play, likewise
 )
 _row = attrgetter(*STORED)
 

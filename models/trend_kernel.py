@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from cuepoint.models.trend_params import TrendParams
 
@@ -37,41 +38,54 @@ SURE = 0.9  # of the sign of b: from here on the ramp's score decides
 NORMAL_AGE, LEAST_SPREAD = 28.0, 0.0009  # before this age, and below this variance, it says nothing
 FLOOR, CEILING = 0.05, 20.0  # of the scale
 ROOT_HALF = math.sqrt(0.5)
+PER_ROOT = 1.0 / np.sqrt(np.arange(1.0, 8.0))
+SEASON_DIAGONAL = (15, 21, 26, 30, 33, 35)
+PLACE = np.zeros((8, 8), dtype=np.int64)  # where P[i, j] is among the 36 values
+PLACE[np.triu_indices(8)] = PLACE.T[np.triu_indices(8)] = range(36)
 
 
-@njit(cache=True, inline="never")
-def _predict(x: Any, p: Any, q_level: float, trend_q: float, season_q: float, phi: float) -> None:
+def tables(h: TrendParams) -> NDArray[np.float64]:
+    """(3, ages), by age in days: what is left of youth, and what makes the two leaky sums standard normal; beyond the
+    last age they change no more."""
+    age = np.arange(max(512, math.ceil(40.0 * h.young_days)))
+    sums = [np.sqrt((1.0 - f * f) / (1.0 - f ** (2.0 * age + 1e-9))) for f in (FORGET_FAST, FORGET_SLOW)]
+    return np.array([np.exp(-age / h.young_days), *sums])
+
+
+@njit(cache=True)
+def _predict(s: Any, p: Any, q_level: float, trend_q: float, season_q: float, phi: float) -> None:
     """z' = A z + e: l' = l + b, b' = phi b, offsets stay; P' = A P A' + Q."""
-    x[0] += x[1]
-    x[1] *= phi
-    for j in range(8):
-        p[0, j] += p[1, j]
-        p[1, j] *= phi
-    for i in range(8):
-        p[i, 0] += p[i, 1]
-        p[i, 1] *= phi
-    p[0, 0] += q_level
-    p[1, 1] += trend_q
-    for i in range(2, 8):
-        for j in range(2, 8):
-            p[i, j] -= season_q / 7.0
-        p[i, i] += season_q
+    s[LEVEL] += s[TREND]
+    s[TREND] *= phi
+    both = p[1] + p[8]
+    p[0] += p[1] + both + q_level
+    p[1] = both * phi
+    p[8] = p[8] * phi * phi + trend_q
+    for j in range(2, 8):
+        p[j] += p[7 + j]
+        p[7 + j] *= phi
+    for k in range(15, 36):
+        p[k] -= season_q / 7.0
+    for k in SEASON_DIAGONAL:
+        p[k] += season_q
 
 
-@njit(cache=True, inline="never")
-def _project(x: Any, p: Any, dow: int, pb: Any) -> float:
+@njit(cache=True)
+def _project(s: Any, p: Any, dow: int, pb: Any) -> float:
     """pb = P B'; returns B z. B picks level and the day's offset; Sunday's is minus the sum of the six others."""
-    mean = x[0]
     if dow < 6:
         for i in range(8):
-            pb[i] = p[i, 0] + p[i, 2 + dow]
-        return float(mean + x[2 + dow])
+            pb[i] = p[PLACE[0, i]] + p[PLACE[2 + dow, i]]
+        return float(s[LEVEL] + s[SEASON + dow])
     for i in range(8):
-        pb[i] = p[i, 0] - p[i, 2] - p[i, 3] - p[i, 4] - p[i, 5] - p[i, 6] - p[i, 7]
-    return float(mean - x[2] - x[3] - x[4] - x[5] - x[6] - x[7])
+        rest = p[PLACE[0, i]]
+        for j in range(2, 8):
+            rest -= p[PLACE[j, i]]
+        pb[i] = rest
+    return float(s[LEVEL] - s[2] - s[3] - s[4] - s[5] - s[6] - s[7])
 
 
-@njit(cache=True, inline="never")
+@njit(cache=True)
 def _variance(pb: Any, dow: int) -> float:
     """B P B' from pb = P B'."""
     if dow < 6:
@@ -79,100 +93,114 @@ def _variance(pb: Any, dow: int) -> float:
     return float(pb[0] - pb[2] - pb[3] - pb[4] - pb[5] - pb[6] - pb[7])
 
 
-@njit(cache=True, inline="never")
-def _begin(x: Any, p: Any, y: float, dow: int, h: Any) -> None:
+@njit(cache=True)
+def _begin(s: Any, p: Any, y: float, dow: int, h: Any) -> None:
     """The state after the first observation: level = y - offset - noise, all else from the prior."""
     d = h.day_prior
+    s[:] = 0.0
     for i in range(6):
-        x[2 + i] = d[i]
+        s[SEASON + i] = d[i]
     offset = d[dow] if dow < 6 else -(d[0] + d[1] + d[2] + d[3] + d[4] + d[5])
-    x[0] = y - offset
-    x[1] = h.new_trend
+    s[LEVEL] = y - offset
+    s[TREND] = h.new_trend
     variance = h.day_prior_sd * h.day_prior_sd
-    for i in range(8):
-        for j in range(8):
-            p[i, j] = 0.0
-    for i in range(2, 8):
-        for j in range(2, 8):
-            p[i, j] = -variance / 7.0
-        p[i, i] += variance
+    for k in range(15, 36):
+        p[k] = -variance / 7.0
+    for k in SEASON_DIAGONAL:
+        p[k] += variance
     for i in range(2, 8):
         if dow < 6:
-            p[0, i] = -p[2 + dow, i]
+            p[i] = -p[PLACE[2 + dow, i]]
         else:
-            p[0, i] = p[2, i] + p[3, i] + p[4, i] + p[5, i] + p[6, i] + p[7, i]
-        p[i, 0] = p[0, i]
-    p[0, 0] = h.observation_variance + math.exp(-y) + variance * 6.0 / 7.0
-    p[1, 1] = h.new_trend_sd * h.new_trend_sd
+            for j in range(2, 8):
+                p[i] += p[PLACE[j, i]]
+    p[0] = h.observation_variance + math.exp(-y) + variance * 6.0 / 7.0
+    p[8] = h.new_trend_sd * h.new_trend_sd
+    s[SCALE] = 1.0
+    s[NORMAL] = s[LEVEL]
+    s[SPREAD] = 0.02
+    s[WEIGHT] = h.scale_prior_days
 
 
-@njit(cache=True, inline="never")
-def _join(s: Any, h: Any, trend: float, trend_sd: float, out: Any) -> None:
-    """Rapid: the strongest of the sums of the last 1..7 scores, corrected for the looks. Gradual: the posterior
-    of b joined with a ramp's score, the largest of two leaky sums of scores (exact variance for the age) and of
-    the level's distance from its own slow average, in units of how far it usually strays."""
+@njit(cache=True)
+def _strongest(s: Any, out: Any, i: int) -> float:
+    """The strongest of the sums of the last 1..7 scores. Without branches: which it is cannot be foreseen."""
     total = 0.0
     best = 0.0
-    seen = min(7.0, s[AGE])
-    for k in range(7):
-        if k >= seen:
-            break
+    run = 0.0
+    lag = 0.0
+    for k in range(min(7, int(s[AGE]))):
         total += s[SCORES + k]
-        strength = abs(total) / math.sqrt(k + 1.0)
-        if strength > best:
-            best = strength
-            out[RUN] = total
-            out[LAG] = k
-    out[P_SAME] = min(1.0, h.windows_tried * math.erfc(best * ROOT_HALF))
-    ramp = s[FAST] * math.sqrt((1.0 - FORGET_FAST**2) / (1.0 - FORGET_FAST ** (2.0 * s[AGE] + 1e-9)))
-    slow = s[SLOW] * math.sqrt((1.0 - FORGET_SLOW**2) / (1.0 - FORGET_SLOW ** (2.0 * s[AGE] + 1e-9)))
-    if abs(slow) > abs(ramp):
-        ramp = slow
+        strength = abs(total) * PER_ROOT[k]
+        better = strength > best
+        run = total if better else run
+        lag = float(k) if better else lag
+        best = max(best, strength)
+    out[i, RUN] = run
+    out[i, LAG] = lag
+    return best
+
+
+@njit(cache=True)
+def _ramp(s: Any, by_age: Any, age: int) -> float:
+    """A ramp's score: the largest of two leaky sums of scores (exact variance for the age) and of the level's distance
+    from its own slow average, in units of how far it usually strays."""
+    fast, slow, away = s[FAST] * by_age[1, age], s[SLOW] * by_age[2, age], 0.0
+    if s[AGE] > NORMAL_AGE:
+        away = (s[LEVEL] - s[NORMAL]) / math.sqrt(s[SPREAD])
+    ramp = slow if abs(slow) > abs(fast) else fast
+    return away if abs(away) > abs(ramp) else ramp
+
+
+@njit(cache=True)
+def _join(s: Any, p: Any, h: Any, by_age: Any, out: Any, i: int) -> None:
+    """Rapid: the strongest sum of scores, corrected for the looks. Gradual: the posterior of b joined with a ramp's
+    score. What cannot come out otherwise than 1 or 0.5 is not computed."""
+    best = _strongest(s, out, i)
+    out[i, P_SAME] = min(1.0, h.windows_tried * math.erfc(best * ROOT_HALF))
+    ramp = _ramp(s, by_age, min(int(s[AGE]), by_age.shape[1] - 1))
     away = s[LEVEL] - s[NORMAL]
-    if s[AGE] > NORMAL_AGE and abs(away) / math.sqrt(s[SPREAD]) > abs(ramp):
-        ramp = away / math.sqrt(s[SPREAD])
-    out[RISE] = ramp
-    out[RISEN] = away
+    out[i, RISE] = ramp
+    out[i, RISEN] = away
     share = 1.0 / min(s[AGE] + 5.0, 60.0)
     s[SPREAD] += share * (min(max(away * away, LEAST_SPREAD), 9.0 * s[SPREAD]) - s[SPREAD])
     s[NORMAL] += (1.0 - FORGET_NORMAL) * away
-    sure = 1.0 - 0.5 * math.erfc(abs(trend) / trend_sd * ROOT_HALF)
-    rising = 1.0 - 2.0 * math.erfc(abs(ramp) * ROOT_HALF) if ramp * trend > 0.0 else 0.0
-    out[P_TREND] = max(0.5, rising if sure > SURE else min(sure, rising))
+    if ramp * s[TREND] > 0.0 and abs(ramp) > 1.0:
+        rising = 1.0 - 2.0 * math.erfc(abs(ramp) * ROOT_HALF)
+        if rising > 0.5:
+            sure = 1.0 - 0.5 * math.erfc(abs(s[TREND]) / math.sqrt(s[SCALE] * p[8]) * ROOT_HALF)
+            out[i, P_TREND] = rising if sure > SURE else min(sure, rising)
 
 
-@njit(cache=True, inline="never")
-def _pass_gap(s: Any, x: Any, absent: bool, h: Any) -> None:
+@njit(cache=True)
+def _pass_gap(s: Any, absent: bool, h: Any) -> None:
     """A day without data: nothing is learnt, except that long absence from complete reports means less than before."""
     s[GAP] += 1.0
     if absent:
         s[ABSENT_DAYS] += 1.0
         if h.absent_days < s[ABSENT_DAYS] <= h.absent_days + h.absent_fall_days:
-            x[0] -= h.absent_fall
+            s[LEVEL] -= h.absent_fall
 
 
-@njit(cache=True, inline="never")
-def _return(s: Any, x: Any, p: Any, h: Any) -> None:
+@njit(cache=True)
+def _return(s: Any, p: Any, h: Any) -> None:
     """Back after a long gap: young again, its trend unknown."""
-    x[1] = 0.0
+    s[TREND] = 0.0
     for i in range(8):
-        p[1, i] = 0.0
-        p[i, 1] = 0.0
-    p[1, 1] = h.new_trend_sd * h.new_trend_sd
+        p[PLACE[1, i]] = 0.0
+    p[8] = h.new_trend_sd * h.new_trend_sd
     s[AGE] = 0.0
     s[FAST] = 0.0
     s[SLOW] = 0.0
-    s[NORMAL] = x[0]
+    s[NORMAL] = s[LEVEL]
 
 
-@njit(cache=True, inline="never")
-def _absorb(s: Any, x: Any, p: Any, pb: Any, y: float, m: float, dow: int, noise: float, h: Any) -> float:
-    """Update by an observation; returns its normal score.
+@njit(cache=True)
+def _absorb(s: Any, p: Any, pb: Any, error: float, dow: int, f: float, h: Any) -> float:
+    """Update by an observation ``error`` above its forecast of variance ``f`` (by the scale); returns its normal score.
 
-    Student-t noise: an outlier is discounted, a second one of the same sign in a row is taken for a shift of the level.
+    Student-t noise: an outlier is discounted, a second of the same sign is taken for a shift of the level.
     """
-    error = y - m
-    f = _variance(pb, dow) + noise
     z2 = error * error / (s[SCALE] * f)
     nu = h.tail
     score = (8.0 * nu + 1.0) / (8.0 * nu + 3.0) * math.sqrt(nu * math.log1p(z2 / nu))
@@ -184,143 +212,123 @@ def _absorb(s: Any, x: Any, p: Any, pb: Any, y: float, m: float, dow: int, noise
     )
     if shift:
         extra = error * error / s[SCALE]
-        p[0, 0] += extra
-        _project(x, p, dow, pb)
+        p[0] += extra
+        _project(s, p, dow, pb)
         f += extra
     else:
         f *= max(1.0, (nu + z2) / (nu + 1.0))
         s[WEIGHT] = min(s[WEIGHT] + 1.0, h.scale_memory_days)
         s[SCALE] = min(max(s[SCALE] * (1.0 + (min(score * score, 9.0) - 1.0) / s[WEIGHT]), FLOOR), CEILING)
+    k = 0
     for i in range(8):
-        x[i] += pb[i] / f * error
-    for i in range(8):
+        gain = pb[i] / f
+        s[i] += gain * error
         for j in range(i, 8):
-            p[i, j] -= pb[i] * pb[j] / f
-            p[j, i] = p[i, j]
+            p[k] -= gain * pb[j]
+            k += 1
     return float(score)
 
 
-@njit(cache=True, inline="never")
-def _load(row: Any, s: Any, p: Any) -> None:
-    for i in range(WIDTH):
-        s[i] = row[i]
-    k = COVARIANCE
-    for i in range(8):
-        for j in range(i, 8):
-            p[i, j] = s[k]
-            p[j, i] = s[k]
-            k += 1
-
-
-@njit(cache=True, inline="never")
-def _save(row: Any, s: Any, p: Any) -> None:
-    k = COVARIANCE
-    for i in range(8):
-        for j in range(i, 8):
-            s[k] = p[i, j]
-            k += 1
-    for i in range(WIDTH):
-        row[i] = s[i]
-
-
-@njit(cache=True, inline="never")
-def _streams(y: float) -> float:
-    """From log1p back to streams a day; bounded, so that nothing ever becomes infinite."""
-    return math.expm1(min(y, 60.0)) if y > 0.0 else 0.0
-
-
-@njit(cache=True, inline="never")
-def _forecast(m: float, variance: float, h: Any, out: Any) -> None:
-    """Median and intervals on the count scale."""
-    deviation = math.sqrt(variance)
-    out[MEAN] = _streams(m)
-    out[LOWER_80] = _streams(m - h.half_width_80 * deviation)
-    out[UPPER_80] = _streams(m + h.half_width_80 * deviation)
-    out[LOWER_95] = _streams(m - h.half_width_95 * deviation)
-    out[UPPER_95] = _streams(m + h.half_width_95 * deviation)
-
-
-@njit(cache=True, inline="never")
-def _day(s: Any, x: Any, p: Any, pb: Any, count: float, dow: int, h: Any, out: Any) -> None:
+@njit(cache=True)
+def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, out: Any, i: int) -> None:
     """One day of one asset that has been seen before."""
     seen = count >= 0.0
-    young = 1.0 + h.young_boost * math.exp(-s[AGE] / h.young_days)
-    gap = s[GAP] >= 1.0
-    known = not gap or p[0, 0] * s[SCALE] < h.gap_sd * h.gap_sd  # a gap widens the level only so far
-    q_level = h.level_variance * young if known else 0.0
-    _predict(x, p, q_level, 0.0 if gap else h.trend_variance, h.season_variance, h.gap_damping if gap else h.damping)
-    if not gap:
-        x[0] += h.young_drift * math.exp(-s[AGE] / h.young_days)
+    young = by_age[0, min(int(s[AGE]), by_age.shape[1] - 1)]
+    if s[GAP] >= 1.0:  # a gap widens the level only so far
+        known = p[0] * s[SCALE] < h.gap_sd * h.gap_sd
+        q_level = h.level_variance * (1.0 + h.young_boost * young) if known else 0.0
+        _predict(s, p, q_level, 0.0, h.season_variance, h.gap_damping)
+    else:
+        _predict(s, p, h.level_variance * (1.0 + h.young_boost * young), h.trend_variance, h.season_variance, h.damping)
+        s[LEVEL] += h.young_drift * young
     if not seen:
-        _pass_gap(s, x, not math.isnan(count), h)
-    m = _project(x, p, dow, pb)
-    out[DAY_OFFSET] = m - x[0]
-    out[PRIOR_LEVEL] = x[0]
-    out[PRIOR_TREND] = x[1]
-    noise = h.observation_variance + 1.0 / (math.exp(min(m, 40.0)) + 0.5) / s[SCALE]
-    _forecast(m, s[SCALE] * (_variance(pb, dow) + noise), h, out)
-    out[OUT_AGE] = s[AGE]
+        _pass_gap(s, not math.isnan(count), h)
+    m = _project(s, p, dow, pb)
+    out[i, DAY_OFFSET] = m - s[LEVEL]
+    out[i, PRIOR_LEVEL] = s[LEVEL]
+    out[i, PRIOR_TREND] = s[TREND]
+    f = _variance(pb, dow) + h.observation_variance + 1.0 / (math.exp(min(m, 40.0)) + 0.5) / s[SCALE]
+    out[i, MEAN] = m
+    out[i, UPPER_95] = s[SCALE] * f
+    out[i, OUT_AGE] = s[AGE]
     if seen:
-        y = math.log1p(count)
-        out[SCORE] = _absorb(s, x, p, pb, y, m, dow, noise, h)
+        score = _absorb(s, p, pb, math.log1p(count) - m, dow, f, h)
+        out[i, SCORE] = score
         away = s[ABSENT_DAYS]
         if s[GAP] >= h.return_days:
-            _return(s, x, p, h)
+            _return(s, p, h)
         s[GAP] = 0.0
         s[ABSENT_DAYS] = 0.0
         s[AGE] += 1.0
         for k in range(6, 0, -1):
             s[SCORES + k] = s[SCORES + k - 1]
-        s[SCORES] = out[SCORE]
-        s[FAST] = FORGET_FAST * s[FAST] + out[SCORE]
-        s[SLOW] = FORGET_SLOW * s[SLOW] + out[SCORE]
-        _join(s, h, x[1], math.sqrt(s[SCALE] * p[1, 1]), out)
-        if away >= h.return_days and out[SCORE] > 0.0:  # that it came back at all is news: Laplace's rule of succession
-            out[P_SAME] = min(out[P_SAME], math.erfc(out[SCORE] * ROOT_HALF) / (away + 2.0))
-            out[RUN] = out[SCORE]
-            out[LAG] = 0.0
-    out[OUT_LEVEL] = _streams(x[0])
-    out[OUT_TREND] = x[1]
+        s[SCORES] = score
+        s[FAST] = FORGET_FAST * s[FAST] + score
+        s[SLOW] = FORGET_SLOW * s[SLOW] + score
+        _join(s, p, h, by_age, out, i)
+        if away >= h.return_days and score > 0.0:  # that it came back at all is news: Laplace's rule of succession
+            out[i, P_SAME] = min(out[i, P_SAME], math.erfc(score * ROOT_HALF) / (away + 2.0))
+            out[i, RUN] = score
+            out[i, LAG] = 0.0
 
 
 @njit(cache=True, nogil=True)
-def step(state: Any, rows: Any, counts: Any, dow: int, h: Any, out: Any) -> None:
+def step(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, out: Any) -> None:
     """Advance ``state[rows[i]]`` by one day with ``counts[i]``: NaN where not reported, negative where a
     complete report does not name the asset.
 
-    state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64; dow 0 (Monday) to 6; out (k, OUT_WIDTH) float64.
+    state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64; dow 0 (Monday) to 6; by_age: ``tables``;
+    out (k, OUT_WIDTH) float64, where forecast and level are on the log scale (MEAN, variance in UPPER_95, OUT_LEVEL)
+    until ``to_counts``.
     """
-    p = np.empty((8, 8))
     pb = np.empty(8)
     s = np.empty(WIDTH)
-    x = s[:8]
+    p = s[COVARIANCE : COVARIANCE + 36]
     for i in range(rows.shape[0]):
-        row = state[rows[i]]
-        o = out[i]
-        o[:] = 0.0
-        o[P_SAME] = 1.0
-        o[P_TREND] = 0.5
-        if row[AGE] == NEVER:
-            if counts[i] >= 0.0:
-                s[:] = 0.0
-                _forecast(h.new_level, h.new_level_sd**2, h, o)
-                _begin(x, p, math.log1p(counts[i]), dow, h)
-                s[SCALE] = 1.0
-                s[NORMAL] = x[0]
-                s[SPREAD] = 0.02
-                s[WEIGHT] = h.scale_prior_days
-                _save(row, s, p)
-                o[PRIOR_LEVEL] = x[0]
-                o[PRIOR_TREND] = x[1]
-                o[OUT_LEVEL] = _streams(x[0])
-                o[OUT_TREND] = x[1]
+        row = rows[i]
+        for k in range(OUT_WIDTH):
+            out[i, k] = 0.0
+        out[i, P_SAME] = 1.0
+        out[i, P_TREND] = 0.5
+        if state[row, AGE] != NEVER:
+            for k in range(WIDTH):
+                s[k] = state[row, k]
+            _day(s, p, pb, counts[i], dow, h, by_age, out, i)
+        elif counts[i] >= 0.0:
+            _begin(s, p, math.log1p(counts[i]), dow, h)
+            out[i, MEAN] = h.new_level
+            out[i, UPPER_95] = h.new_level_sd**2
+            out[i, PRIOR_LEVEL] = s[LEVEL]
+            out[i, PRIOR_TREND] = s[TREND]
+        else:
             continue
-        _load(row, s, p)
-        _day(s, x, p, pb, counts[i], dow, h, o)
-        _save(row, s, p)
+        out[i, OUT_LEVEL] = s[LEVEL]
+        out[i, OUT_TREND] = s[TREND]
+        for k in range(WIDTH):
+            state[row, k] = s[k]
+
+
+@njit(cache=True)
+def _streams(y: float) -> float:
+    """From log1p back to streams a day; bounded, so that nothing ever becomes infinite."""
+    return math.expm1(min(y, 60.0)) if y > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def to_counts(out: Any, h: Any) -> None:
+    """Turn the forecast of ``step``'s rows into median and intervals on the count scale, and the level too."""
+    for i in range(out.shape[0]):
+        m, deviation = out[i, MEAN], math.sqrt(out[i, UPPER_95])
+        out[i, MEAN] = _streams(m)
+        out[i, LOWER_80] = _streams(m - h.half_width_80 * deviation)
+        out[i, UPPER_80] = _streams(m + h.half_width_80 * deviation)
+        out[i, LOWER_95] = _streams(m - h.half_width_95 * deviation)
+        out[i, UPPER_95] = _streams(m + h.half_width_95 * deviation)
+        out[i, OUT_LEVEL] = _streams(out[i, OUT_LEVEL])
 
 
 def warm_up() -> None:
     """Compile the kernel, or load it from numba's cache (a writable ``__pycache__``, home or NUMBA_CACHE_DIR)."""
-    state = np.full((1, WIDTH), NEVER, dtype=np.float32)
-    step(state, np.zeros(1, dtype=np.int64), np.array([1.0]), 0, TrendParams(), np.empty((1, OUT_WIDTH)))
+    state, out, h = np.full((1, WIDTH), NEVER, dtype=np.float32), np.empty((1, OUT_WIDTH)), TrendParams()
+    step(state, np.zeros(1, dtype=np.int64), np.array([1.0]), 0, h, tables(h), out)
+    to_counts(out, h)

@@ -20,7 +20,8 @@ from cuepoint.models.trend_params import TrendParams
 from cuepoint.schemas.errors import SnapshotError
 
 REVISABLE_DAYS = 56
-VERSION = 1
+VERSION = 2
+BLOCK = 2048  # assets at a time: what is computed of them stays in the cache
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 States = NDArray[np.float32]
@@ -36,6 +37,14 @@ class ScoredDay(NamedTuple):
     counts: Floats
     filtered: Floats
     regions: Floats
+
+
+Wanted = Callable[[ScoredDay], NDArray[np.bool_]]
+
+
+def everything(scored: ScoredDay) -> NDArray[np.bool_]:
+    """Wanted: all assets."""
+    return np.ones(len(scored.rows), dtype=np.bool_)
 
 
 class _Arrays(NamedTuple):
@@ -80,6 +89,7 @@ class TrendState:
         self.day: int | None = None  # the last day scored
         self.first_day = 0  # nothing was observed before
         self._now, self._base = _Arrays.empty(0), _Arrays.empty(0)
+        self._by_age = trend_kernel.tables(self.params)
 
     @property
     def base_day(self) -> int:
@@ -97,37 +107,51 @@ class TrendState:
             self._now, self._base = self._now.grown(capacity), self._base.grown(capacity)
         self.assets = max(self.assets, assets)
 
-    def step(self, day: int) -> ScoredDay:
-        """Score the next day for all assets. Raises ValueError unless it follows the last one."""
+    def step(self, day: int, wanted: Wanted = everything) -> ScoredDay:
+        """Score the next day for all assets; gives what it said of those ``wanted`` (whose argument has its forecasts
+        and levels still on the log scale). Raises ValueError unless it follows the last one."""
         if self.day is not None and day != self.day + 1:
             raise ValueError(f"day {day} does not follow {self.day}")
         if self.day is None:
             self.first_day = day
-        rows = np.arange(self.assets, dtype=np.int64)
         oldest = day - REVISABLE_DAYS  # leaves the revisable window
-        if oldest >= self.first_day:
-            self._advance(self._base, oldest, rows)
         self.day = day
-        return self._advance(self._now, day, rows)
+        blocks = []
+        for first in range(0, max(1, self.assets), BLOCK):
+            rows = np.arange(first, min(first + BLOCK, self.assets), dtype=np.int64)
+            if oldest >= self.first_day:
+                self._advance(self._base, oldest, rows)
+            blocks.append(self._pick(self._advance(self._now, day, rows), wanted))
+        return ScoredDay(day, *(np.concatenate(parts) for parts in list(zip(*blocks, strict=True))[1:]))
 
-    def refilter(self, day: int, rows: Rows) -> list[ScoredDay]:
+    def refilter(self, day: int, rows: Rows, wanted: Wanted = everything) -> list[ScoredDay]:
         """Replay ``rows`` from the base; gives the days from ``day`` on. ``day`` must be later than the base."""
         if self.day is None or not self.base_day < day <= self.day:
             raise ValueError(f"day {day} is outside the revisable window")
         self.first_day = min(self.first_day, day)
         for now, base in zip(self._now, self._base, strict=True):
             now[rows] = base[rows]
-        first = max(self.base_day + 1, self.first_day)
-        scored = [self._advance(self._now, d, rows) for d in range(first, self.day + 1)]
-        return scored[day - first :]
+        days = []
+        for d in range(max(self.base_day + 1, self.first_day), self.day + 1):
+            scored = self._advance(self._now, d, rows)
+            if d >= day:
+                days.append(self._pick(scored, wanted))
+        return days
 
     def _advance(self, arrays: _Arrays, day: int, rows: Rows) -> ScoredDay:
         counts = self.observe(day, rows)
         filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
         regions = np.empty((len(rows), 2, region_kernel.OUT_WIDTH))
-        trend_kernel.step(arrays.trend, rows, counts, (day - 1) % 7, self.params, filtered)
+        trend_kernel.step(arrays.trend, rows, counts, (day - 1) % 7, self.params, self._by_age, filtered)
         region_kernel.follow(arrays.region, rows, counts, float(day), filtered, self.regions, regions)
         return ScoredDay(day, rows, counts, filtered, regions)
+
+    def _pick(self, scored: ScoredDay, wanted: Wanted) -> ScoredDay:
+        which = np.flatnonzero(wanted(scored))
+        day, rows, counts, filtered, regions = scored
+        picked = ScoredDay(day, rows[which], counts[which], filtered[which], regions[which])
+        trend_kernel.to_counts(picked.filtered, self.params)
+        return picked
 
     def to_bytes(self) -> bytes:
         """The state as a versioned value."""

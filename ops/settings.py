@@ -134,6 +134,12 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
         120.0, gt=0, le=86_400, description="a session not heard of for so long is not shown as live"
     )
     # ---- A, B, D (append here) ----
+    # B: playback sessions
+    session_timeout_s: int = Field(1800, ge=1, description="silence after which a playback session ends")
+    session_grace_s: int = Field(300, ge=0, description="how long after its end an event re-opens a playback session")
+    session_memory_s: int = Field(86_400, ge=0, description="how long events of an ended session are refused as late")
+    session_clock_skew_s: int = Field(300, ge=0, description="how far received_at may run ahead of the broker's time")
+    sessions_max: int = Field(1_000_000, ge=1, description="most playback sessions held of one partition")
 
     def player_keys(self) -> tuple[str, ...]:
         """The keys a player may use; without any, players are refused.

@@ -6,16 +6,17 @@ import asyncio
 import logging
 import os
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
 
 from cuepoint.ops.settings import Settings
 from cuepoint.streams import heartbeats, metrics
-from cuepoint.streams.database import database_answers
 from cuepoint.streams.worker import Worker
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 _LOG = logging.getLogger(__name__)
 _PROBE_S = 5.0
@@ -91,4 +92,6 @@ class Pulse:
     async def _probe(self) -> None:
         metrics.DEPENDENCY_UP.labels("broker").set(await self._worker.producer.answers())
         if self._engine is not None:
+            from cuepoint.streams.database import database_answers  # SQLAlchemy only where it is used
+
             metrics.DEPENDENCY_UP.labels("database").set(await asyncio.to_thread(database_answers, self._engine))

@@ -170,7 +170,8 @@ CriteriaTree = All | AnyOf | Not | Compare | OneOf
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Caps of one rule within one session; ``per_video`` counts within one play of a video."""
+    """Caps of one rule within one session; ``per_video`` counts within one play of a video. Ads decided while the rule
+    had no cap are not counted towards one that a later version sets."""
 
     per_session: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
     per_video: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None

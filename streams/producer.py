@@ -42,7 +42,7 @@ _BARE = (TrendRecord, ReportOpened, ReportCompleted, PlayerEvent)  # the volume:
 
 
 def headers_of(message: Contract, source: str, id: str) -> Headers:
-    """CloudEvents attributes (binary mode) of results; none for what comes in. No time: a replay gives the same bytes."""
+    """CloudEvents attributes (binary mode) of results; none for what comes in. No time: a replay gives equal bytes."""
     if isinstance(message, _BARE):
         return []
     headers: Headers = [

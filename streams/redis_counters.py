@@ -71,7 +71,7 @@ class RedisCounters:
         append-only file).
         """
         field_name = self._field(group, topic, partition)
-        expected = self._known.pop(field_name, None)
+        expected = self._known.get(field_name)
         keys, arguments = [_OFFSETS], [field_name, str(first), str(last), "" if expected is None else str(expected)]
         for key, fields in increments.items():
             keys.append(PREFIX + key)
@@ -79,6 +79,8 @@ class RedisCounters:
             for field, by in fields.items():
                 arguments += [field, repr(by), "f" if isinstance(by, float) else "i"]
         outcome = await _answer(self._apply(keys=keys, args=arguments))
+        if outcome <= 0:
+            self._known.pop(field_name, None)
         if outcome < 0:
             raise StateLost(f"Redis lost counts of {topic}[{partition}]: it should stand at {expected}")
         if outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -9,6 +10,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.topics import TOPICS, Topic
+
+_SPREAD_S = 0.05
 
 
 def create_topics(
@@ -30,6 +33,9 @@ def create_topics(
                 raise Unavailable(f"broker {broker} did not create the topic {name}: {error.args[0].str()}") from error
         else:
             created.append(name)
+    deadline = monotonic() + timeout_s
+    while missing_topics(broker, prefix) and monotonic() < deadline:
+        sleep(_SPREAD_S)  # Kafka's brokers hear of a topic a moment after its creation is confirmed
     return sorted(created)
 
 

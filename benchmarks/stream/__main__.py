@@ -78,9 +78,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="less of everything, under a minute")
     parser.add_argument("--only-ours", action="store_true", help="without the peers")
     parser.add_argument("--only-speed", action="store_true", help="throughput alone")
+    parser.add_argument(
+        "--embedded", action="store_true", help="the embedded broker, even where Apache Kafka could run"
+    )
     arguments = parser.parse_args()
     sizes = QUICK if arguments.quick else FULL
-    with prepare() as place:
+    with prepare(embedded=arguments.embedded) as place:
         command = "make bench-stream" + (" QUICK=1" if arguments.quick else "")
         measured = Measured(describe(place), command)
         _trends(place, sizes, measured, with_peers=not arguments.only_ours)

@@ -1,7 +1,9 @@
-"""Decision latency: from an event's handing over to a producer until its decision can be read, at a steady rate."""
+"""Decision latency: from an event until its decision can be read, at a steady rate."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import subprocess
 import sys
 import time
@@ -10,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from confluent_kafka import Producer
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from machine import Place
 from ours import until_ready, workers
 from workload import PARTITIONS, make_player_log
@@ -18,10 +21,11 @@ from workload import PARTITIONS, make_player_log
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import AD_DECISIONS, PLAYER_EVENTS
-from cuepoint.streams.producer import headers_of
+from cuepoint.streams.producer import headers_of, partition_of
 
 WARM_S = 2.0  # not counted: the first events of a fresh worker
-LINGER_MS = 2.0  # of the producer that plays the collector; as Cuepoint's own
+GATHER_S = 0.002  # how long the producer that plays the collector gathers events; as Cuepoint's own
+_partition = functools.lru_cache(maxsize=1 << 17)(lambda key: partition_of(key, PARTITIONS))
 
 
 class Latency(NamedTuple):
@@ -54,7 +58,7 @@ def _run(place: Place, events: Sequence[PlayerEvent], rate: float, prefix: str, 
     assert reader.stdout is not None
     reader.stdout.readline()  # it reads from now on
     try:
-        sent, reached = _send(place.broker, prefix + topic, events, rate)
+        sent, reached = asyncio.run(_send(place.broker, prefix + topic, events, rate))
         time.sleep(2.0)
     finally:
         reader.terminate()
@@ -75,30 +79,42 @@ def _percentiles(delays: list[float]) -> tuple[float, float, float] | None:
     return p50, p95, p99
 
 
-def _send(broker: str, topic: str, events: Sequence[PlayerEvent], rate: float) -> tuple[dict[str, float], float]:
-    """Open loop: each event at its time, whatever the system does; when each was handed over, and the rate reached."""
-    producer = Producer(
-        {
-            "bootstrap.servers": broker,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "linger.ms": LINGER_MS,
-            "queue.buffering.max.messages": 1_000_000,
-        }
-    )
-    producer.list_topics(topic, timeout=10.0)
-    ready = [(e.event_id, e.session_id.encode(), encode(e), headers_of(e, "cuepoint", e.event_id)) for e in events]
-    sent: dict[str, float] = {}
-    clock, produce = time.time, producer.produce
-    began, done = clock(), 0
-    while done < len(ready):
-        due = min(len(ready), int((clock() - began) * rate))
-        for event_id, key, value, headers in ready[done:due]:
-            sent[event_id] = clock()
-            produce(topic, value, key, headers=headers)
-        done = max(done, due)
-        producer.poll(0)
-        time.sleep(0.0005)
-    reached = done / (clock() - began)
-    producer.flush(30.0)
-    return sent, reached
+async def _send(broker: str, topic: str, events: Sequence[PlayerEvent], rate: float) -> tuple[dict[str, float], float]:
+    """Open loop: event i happens at i / rate, whatever the system does. When each happened, and the rate reached.
+
+    What happens within ``GATHER_S`` goes out together at its end, as a collector's producer does it. The batches are
+    built beforehand, so that a loader that shares its core with the broker keeps up.
+    """
+    producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all", max_batch_size=1 << 20)
+    await producer.start()
+    per_tick = max(1, round(rate * GATHER_S))
+    ticks = [_built(producer, events[at : at + per_tick]) for at in range(0, len(events), per_tick)]
+    gather_s = per_tick / rate
+    began, waiting = time.time() + 0.1, set()
+    for number, batches in enumerate(ticks, 1):
+        pause_s = began + number * gather_s - time.time()
+        await asyncio.sleep(max(0.0, pause_s))
+        for partition, batch in batches.items():
+            waiting.add(await producer.send_batch(batch, topic, partition=partition))
+    reached = len(events) / (time.time() - began)
+    await asyncio.gather(*waiting)
+    await producer.stop()
+    return {event.event_id: began + number / rate for number, event in enumerate(events)}, reached
+
+
+def _built(producer: AIOKafkaProducer, events: Sequence[PlayerEvent]) -> dict[int, BatchBuilder]:
+    """A batch per partition, closed."""
+    batches: dict[int, BatchBuilder] = {}
+    now_ms = int(time.time() * 1000)
+    for event in events:
+        key = event.session_id.encode()
+        partition = _partition(key)
+        batch = batches.get(partition)
+        if batch is None:
+            batch = batches[partition] = producer.create_batch()
+        headers = headers_of(event, "cuepoint", event.event_id)
+        if batch.append(key=key, value=encode(event), timestamp=now_ms, headers=headers) is None:
+            raise RuntimeError("a batch is full: more events a second than this loader can send")
+    for batch in batches.values():
+        batch.close()
+    return batches

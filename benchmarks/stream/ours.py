@@ -1,4 +1,4 @@
-"""Cuepoint's own worker, started as in production (``cuepoint worker ROLE``), watched from outside by its heartbeats."""
+"""Cuepoint's own worker, started as in production (``cuepoint worker ROLE``), watched through its heartbeats."""
 
 from __future__ import annotations
 

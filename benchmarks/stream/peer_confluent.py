@@ -10,11 +10,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer
 from meter import Meter, read_task
-from scalar_filter import Completed, Record, decode
-
-from cuepoint.models import region_kernel, trend_kernel
-from cuepoint.models.region_params import RegionParams
-from cuepoint.models.trend_params import TrendParams
+from scalar_filter import Completed, Record, advance, decode, states, workspace
 
 ASSETS = 1 << 20
 
@@ -26,9 +22,7 @@ class Partition:
         self.rows: dict[str, int] = {}
         self.day_rows: list[int] = []
         self.day_counts: list[int] = []
-        self.trend = np.zeros((assets, trend_kernel.WIDTH), dtype=np.float32)
-        self.trend[:, trend_kernel.AGE] = trend_kernel.NEVER
-        self.region = np.zeros((assets, region_kernel.WIDTH), dtype=np.float32)
+        self.states = states(assets)
 
     def take(self, record: Any) -> int:
         """One message; the regions it opened."""
@@ -41,12 +35,8 @@ class Partition:
 
     def _step(self, day: int) -> int:
         rows, counts = np.array(self.day_rows), np.array(self.day_counts, dtype=float)
-        filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
-        regions = np.empty((len(rows), 2, region_kernel.OUT_WIDTH))
-        trend_kernel.step(self.trend, rows, counts, (day - 1) % 7, TrendParams(), filtered)
-        region_kernel.follow(self.region, rows, counts, float(day), filtered, RegionParams(), regions)
         self.day_rows, self.day_counts = [], []
-        return int(np.count_nonzero(regions[:, :, region_kernel.STATUS] == region_kernel.OPENED))
+        return int(advance(*self.states, rows, counts, day, workspace(len(rows))))
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""The filter for a framework that hands over one record at a time: Cuepoint's own compiled kernels, called for one asset
-and one day, with the hyperparameters compiled in and no array made per call.
+"""The filter for a framework that hands over one record at a time: Cuepoint's own compiled kernels, called for one
+asset and one day, with the hyperparameters compiled in and no array made per call.
 
-It does less than Cuepoint: identifiers are not checked against the contract's pattern, a day counts at once and not when
-its report is complete, and nothing is kept for late or revised reports: no peer is slowed by what only Cuepoint offers.
+It does less than Cuepoint: identifiers are not checked against the contract's pattern, a day counts at once and not
+when its report is complete, and nothing is kept for late or revised reports: no peer is slowed by what only Cuepoint
+offers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cuepoint.models.region_params import RegionParams
 from cuepoint.models.trend_params import TrendParams
 
 _TREND, _REGION = TrendParams(), RegionParams()
+_BY_AGE = trend_kernel.tables(_TREND)
 _STATUS, _OPENED = region_kernel.STATUS, region_kernel.OPENED
 
 
@@ -44,13 +46,34 @@ class Completed(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="re
 decode = msgspec.json.Decoder(Record | Opened | Completed).decode
 
 
-@njit(cache=False)
-def _one(trend: Any, region: Any, row: int, count: float, day: int, work: Any) -> int:
-    rows, counts, filtered, regions = work
-    counts[0] = count
-    trend_kernel.step(trend[row : row + 1], rows, counts, (day - 1) % 7, _TREND, filtered)
-    region_kernel.follow(region[row : row + 1], rows, counts, float(day), filtered, _REGION, regions)
-    return int(regions[0, 0, _STATUS] == _OPENED) + int(regions[0, 1, _STATUS] == _OPENED)
+@njit
+def advance(trend: Any, region: Any, rows: Any, counts: Any, day: int, work: Any) -> int:
+    """One day of the assets of ``rows``; how many regions it opened. ``work``: what ``workspace`` gave, as long."""
+    filtered, regions = work
+    trend_kernel.step(trend, rows, counts, (day - 1) % 7, _TREND, _BY_AGE, filtered)
+    region_kernel.follow(region, rows, counts, float(day), filtered, _REGION, regions)
+    opened = 0
+    for i in range(rows.shape[0]):
+        opened += int(regions[i, 0, _STATUS] == _OPENED) + int(regions[i, 1, _STATUS] == _OPENED)
+    return opened
+
+
+def states(assets: int) -> tuple[Any, Any]:
+    """Filter and region states of so many assets, unseen."""
+    trend = np.zeros((assets, trend_kernel.WIDTH), dtype=np.float32)
+    trend[:, trend_kernel.AGE] = trend_kernel.NEVER
+    return trend, np.zeros((assets, region_kernel.WIDTH), dtype=np.float32)
+
+
+def workspace(assets: int) -> tuple[Any, Any]:
+    return np.empty((assets, trend_kernel.OUT_WIDTH)), np.empty((assets, 2, region_kernel.OUT_WIDTH))
+
+
+@njit
+def _one(trend: Any, region: Any, row: int, count: float, day: int, one: Any, work: Any) -> int:
+    rows, counts = one
+    rows[0], counts[0] = row, count
+    return advance(trend, region, rows, counts, day, work)
 
 
 class ScalarFilter:
@@ -58,16 +81,9 @@ class ScalarFilter:
 
     def __init__(self, assets: int = 1 << 20) -> None:
         self._rows: dict[str, int] = {}
-        self._trend = np.zeros((assets, trend_kernel.WIDTH), dtype=np.float32)
-        self._trend[:, trend_kernel.AGE] = trend_kernel.NEVER
-        self._region = np.zeros((assets, region_kernel.WIDTH), dtype=np.float32)
-        self._work = (
-            np.zeros(1, dtype=np.int64),
-            np.zeros(1),
-            np.empty((1, trend_kernel.OUT_WIDTH)),
-            np.empty((1, 2, region_kernel.OUT_WIDTH)),
-        )
-        _one(self._trend[:1].copy(), self._region[:1].copy(), 0, 1.0, 1, self._work)  # compile
+        self._trend, self._region = states(assets)
+        self._one, self._work = (np.zeros(1, dtype=np.int64), np.zeros(1)), workspace(1)
+        _one(*states(1), 0, 1.0, 1, self._one, self._work)  # compile
 
     def value(self, value: bytes) -> int:
         """Decode one message and filter it; how many regions it opened."""
@@ -75,4 +91,4 @@ class ScalarFilter:
         if type(record) is not Record:
             return 0
         row = self._rows.setdefault(record.asset_id, len(self._rows))
-        return _one(self._trend, self._region, row, record.count, record.day.toordinal(), self._work)
+        return _one(self._trend, self._region, row, record.count, record.day.toordinal(), self._one, self._work)

@@ -1,4 +1,4 @@
-"""What is measured with: a log of daily reports, a log of player events, twenty rules. Seeded; written as Cuepoint does."""
+"""What is measured with: a log of daily reports, one of player events, twenty rules. Seeded."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def player_events(count: int, sessions: int, seed: int = 1) -> list[PlayerEvent]
 
 
 def twenty_rules() -> list[AdRule]:
-    """Cuepoint's predefined rules, the active ones and as many of the drafts as make twenty, all active, and five minutes
-    of play between ads: some drafts would else put one at every other event."""
+    """Cuepoint's predefined rules, the active ones and as many of the drafts as make twenty, all active, with five
+    minutes of play between ads (some drafts would else put one at every other event)."""
     text = Path(next(iter(ops.__path__)), "predefined_rules.yaml").read_text(encoding="utf-8")
     rules = sorted(load_rules(text), key=lambda rule: rule.status != "active")[:RULES]
     return [

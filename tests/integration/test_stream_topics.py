@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
-from stream_helpers import header, produce, read_topic, wait_until
+from stream_helpers import header, produce, read_topic
 
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.ops.settings import Settings
@@ -55,7 +55,7 @@ def test_a_missing_topic_or_broker_is_unavailable(settings: Settings) -> None:
 def test_keys_go_where_kafka_puts_them(settings: Settings) -> None:
     producer = SyncProducer(settings.broker, source="test", prefix=settings.topic_prefix)
     for n in range(40):
-        producer.send(TREND_RECORDS, f"asset-{n}", record(f"asset-{n}"), id=f"id-{n}")
+        producer.send(TREND_RECORDS, f"asset-{n}", record(f"asset-{n}"))
     producer.send(TREND_RECORDS, "asset-0", record("asset-0"), partition=1 - partition_of(b"asset-0", 2))
     producer.flush()
     found = read_topic(settings, TREND_RECORDS)

@@ -16,7 +16,7 @@ from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
-from cuepoint.schemas.rules import AdRule, SessionPaced
+from cuepoint.schemas.rules import AdRule, Every, Limits, SessionPaced
 
 settings.register_profile("engine", max_examples=100, deadline=None)
 settings.load_profile("engine")
@@ -127,3 +127,27 @@ def test_the_spot_load_of_session_paced_rules_falls(interval: float, growth: flo
     for decision, load in zip(decisions, exact, strict=True):  # a heartbeat sees an occasion up to one step late
         at_s = decision.number * 60.0 / load
         assert load * at_s / (at_s + step) - 1e-6 <= decision.spot_load <= load + 1e-6
+
+
+steps = st.lists(st.sampled_from([1.0, 4.9, 10.0, 17.3]), min_size=10, max_size=60)
+gaps = st.lists(
+    st.tuples(st.sampled_from([7.0, 20.0, 33.0]), st.sampled_from([10.0, 25.0, 40.0])), min_size=1, max_size=3
+)
+
+
+@given(steps, gaps)
+def test_looking_ahead_past_the_gap_after_an_ad_misses_nothing(
+    steps: list[float], gaps: list[tuple[float, float]]
+) -> None:
+    player, at_s = Player().begin().video(duration_s=None), 0.0
+    for step in steps:
+        at_s += step
+        player.say("progressed", at_s, after_s=step)
+    rules = [
+        rule(f"r{k}", Every(seconds=every), limits=Limits(min_gap_s=gap), priority=k)
+        for k, (every, gap) in enumerate(gaps)
+    ]
+    engine = SessionEngine(SessionSettings())
+    assert (run(player.events, book(*rules), engine).decisions, engine.rows()) == one_by_one(
+        player.events, book(*rules)
+    )

@@ -17,6 +17,7 @@ ROLES = {"trends": 2, "sessions": 2, "counts": 1}  # role -> workers at the begi
 MOST = {"trends": 3, "sessions": 3, "counts": 2}
 _RESTART_PAUSE_S = 1.0
 _STOP_S = 20.0
+_HEARS_AFTER_S = 10.0  # a signal before that may find a process that is still importing
 
 
 @dataclass(slots=True)
@@ -46,9 +47,7 @@ class Fleet:
         self._numbers[role] += 1
         number = self._numbers[role]
         command = [sys.executable, "-m", "cuepoint.ops.cli", "worker", role]
-        member = Member(
-            role, number, launch(f"{role}-{number}", "", command, self.folder, self.env), time.monotonic()
-        )
+        member = Member(role, number, launch(f"{role}-{number}", "", command, self.folder, self.env), time.monotonic())
         self.members.append(member)
         return member
 
@@ -88,7 +87,8 @@ class Fleet:
                     said.append(f"{member.part.name} did not stop within {_STOP_S:.0f} s of its SIGTERM")
             elif member.leaving is not None:
                 self.members.remove(member)
-                if code != 0:
+                early = code == -signal.SIGTERM and member.leaving - member.started_at < _HEARS_AFTER_S
+                if code != 0 and not early:
                     self.exits[f"{member.role} stopped with code {code}"] += 1
                     said.append(f"{member.part.name} ended with code {code} after SIGTERM; see {member.part.log}")
             elif now - member.started_at > _RESTART_PAUSE_S:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.topics import Topic
 from cuepoint.streams.batch import Batch
 
+T = TypeVar("T")
 Place = tuple[str, int]  # topic without prefix, partition
 
 
@@ -49,24 +50,23 @@ class Logs:
     prefix: str
     partitions: int
     read_to: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
-    _admin: Any = None
+    _readers: dict[str, Consumer] = field(default_factory=dict)
 
     def places(self, topic: Topic) -> list[Place]:
         return [(topic.name, number) for number in range(topic.partitions or self.partitions)]
 
     def ends(self, topics: Iterable[Topic], timeout_s: float = 5.0) -> dict[Place, int]:
-        """The end offsets now. Raises KafkaException when the broker does not answer."""
-        wanted = {self._tp(place): OffsetSpec.latest() for topic in topics for place in self.places(topic)}
-        futures = self._client().list_offsets(wanted, request_timeout=timeout_s)
-        return {self._place(tp): future.result().offset for tp, future in futures.items()}
+        """The end offsets now. Raises Unavailable."""
+        reader, found = self._reader("chaos-reader"), {}
+        for place in (place for topic in topics for place in self.places(topic)):
+            found[place] = _answer(lambda place=place: reader.get_watermark_offsets(self._tp(place), timeout_s))[1]
+        return found
 
     def committed(self, role: str, topics: Iterable[Topic], timeout_s: float = 5.0) -> dict[Place, int]:
-        """What the role's group has committed; 0 for nothing. Raises KafkaException."""
+        """What the role's group has committed; 0 for nothing. Raises Unavailable."""
         asked = [self._tp(place) for topic in topics for place in self.places(topic)]
-        request = ConsumerGroupTopicPartitions(f"{self.prefix}cuepoint-{role}", asked)
-        futures = self._client().list_consumer_group_offsets([request], request_timeout=timeout_s)
-        (answer,) = (future.result() for future in futures.values())
-        return {self._place(tp): max(0, tp.offset) for tp in answer.topic_partitions}
+        reader = self._reader(f"{self.prefix}cuepoint-{role}")  # asks on behalf of the group and never joins it
+        return {self._place(tp): max(0, tp.offset) for tp in _answer(lambda: reader.committed(asked, timeout_s))}
 
     def fresh(self, topics: Iterable[Topic], timeout_s: float = 60.0) -> dict[Place, list[Record]]:
         """Everything that came since the last call, by place. Raises TimeoutError."""
@@ -96,10 +96,13 @@ class Logs:
             consumer.close()
         return found
 
-    def _client(self) -> Any:
-        if self._admin is None:
-            self._admin = AdminClient({"bootstrap.servers": self.broker, "log_level": 0})
-        return self._admin
+    def _reader(self, group: str) -> Consumer:
+        # AdminClient would do both, but librdkafka 2.x was seen to crash in list_consumer_group_offsets while a
+        # coordinator was looked for.
+        if group not in self._readers:
+            options = {"bootstrap.servers": self.broker, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+            self._readers[group] = Consumer(options)
+        return self._readers[group]
 
     def _tp(self, place: Place, *offset: int) -> TopicPartition:
         return TopicPartition(self.prefix + place[0], place[1], *offset)
@@ -108,9 +111,13 @@ class Logs:
         return tp.topic.removeprefix(self.prefix), tp.partition
 
 
+def _answer(request: Callable[[], T]) -> T:
+    try:
+        return request()
+    except KafkaException as error:
+        raise Unavailable(f"the broker does not answer: {error.args[0].str()}") from error
+
+
 def _record(message: Any) -> Record:
     id = next((value for name, value in message.headers() or () if name == "ce_id"), b"")
     return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), id.decode())
-
-
-__all__ = ["KafkaException", "Logs", "Place", "Record", "batch_of"]

@@ -173,4 +173,6 @@ class ReportPlan:
         return good(TREND_RECORDS, record.asset_id, partition, record)
 
     def _future(self) -> Send:
-        return self._record(TrendRecord(asset_id="asset-000", dsp="north", territory="US", day=dt.date(9000, 1, 1), count=1))
+        return self._record(
+            TrendRecord(asset_id="asset-000", dsp="north", territory="US", day=dt.date(9000, 1, 1), count=1)
+        )

@@ -131,11 +131,11 @@ async def test_records_the_log_no_longer_has(tmp_path: Path, caplog: pytest.LogC
 
 
 async def test_a_log_that_began_anew_is_refused(tmp_path: Path) -> None:
-    agent, log = Stateless(), MemoryLog(committed=50)
+    lane = Lane(Stateless(), TOPIC, 0, LaneParts(MemoryLog(committed=50), deliver, SnapshotStore(tmp_path)))
+    task = asyncio.create_task(lane.run())
+    await lane.put(batch(0, 3, end=4))
     with pytest.raises(SnapshotError, match="the broker lost its log"):
-        async with running(agent, log, tmp_path) as lane:
-            await lane.put(batch(0, 3, end=4))
-            await until(lambda: False)
+        await asyncio.wait_for(task, 5)
 
 
 async def test_retries_until_the_store_answers(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+"""What each role of a worker is made of. Imports are inside: a role does not load what only another one needs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+
+from cuepoint.ops.settings import Settings
+from cuepoint.streams.processor import Processor
+from cuepoint.streams.producer import AsyncProducer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from cuepoint.models.rule_book import RuleBook
+    from cuepoint.models.session_settings import SessionSettings
+    from cuepoint.streams.history import HistoryWriter
+    from cuepoint.streams.history_rows import Recorded
+
+_LOG = logging.getLogger(__name__)
+
+
+async def _nothing(*_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """``prepare`` is awaited before the worker reads, ``jobs`` run beside it, ``close`` comes last."""
+
+    agents: Sequence[Processor]
+    prepare: Callable[[AsyncProducer], Awaitable[None]] = _nothing
+    jobs: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    close: Callable[[], Awaitable[None]] = _nothing
+    engine: Engine | None = field(default=None)
+
+
+def make_role(name: str, settings: Settings, redis: Redis) -> Role:
+    """The role's agents and what they stand on. Raises ConfigurationError, Unavailable (database)."""
+    return _MAKERS[name](settings, redis)
+
+
+def _trends(_settings: Settings, _redis: Redis) -> Role:
+    from cuepoint.agents.watch_trends import WatchTrends
+    from cuepoint.models import region_kernel, trend_kernel
+
+    trend_kernel.warm_up()
+    region_kernel.warm_up()
+    return Role(agents=[WatchTrends()])
+
+
+def _session_settings(settings: Settings) -> SessionSettings:
+    """The same for composing and counting, which must agree on when a session is over."""
+    from cuepoint.models.session_settings import SessionSettings
+
+    return SessionSettings(
+        timeout_s=settings.session_timeout_s,
+        grace_s=settings.session_grace_s,
+        memory_s=settings.session_memory_s,
+        clock_skew_s=settings.session_clock_skew_s,
+        max_sessions=settings.sessions_max,
+    )
+
+
+class _Shelf:
+    """compose_sessions.Rules over the book the feed fills; both in the event loop's thread."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self._book = book
+
+    def book(self) -> RuleBook:
+        return self._book
+
+
+def _sessions(settings: Settings, _redis: Redis) -> Role:
+    from cuepoint.agents.compose_sessions import ComposeSessions
+    from cuepoint.models.rule_book import RuleBook
+    from cuepoint.streams.rules_feed import RulesFeed
+
+    book = RuleBook()
+    feeds: list[RulesFeed] = []
+
+    async def prepare(producer: AsyncProducer) -> None:
+        feed = RulesFeed(settings.broker, book, producer, settings.topic_prefix)
+        await feed.start(settings.rules_wait_s)
+        feeds.append(feed)
+
+    async def close() -> None:
+        for feed in feeds:
+            await feed.stop()
+
+    agent = ComposeSessions(_Shelf(book), _session_settings(settings))
+    return Role(agents=[agent], prepare=prepare, close=close)
+
+
+def _counts(settings: Settings, redis: Redis) -> Role:
+    from cuepoint.agents.count import CountDecisions, CountEvents
+    from cuepoint.models import count_keys
+    from cuepoint.streams.redis_counters import RedisCounters
+
+    counters = RedisCounters(redis, settings.log_id, count_keys.ttl_s)
+    return Role(agents=[CountEvents(counters, _session_settings(settings)), CountDecisions(counters)])
+
+
+class _ThreadedHistory:
+    """record_history.History over the synchronous writer, one write at a time: SQLite has a single writer anyway."""
+
+    def __init__(self, writer: HistoryWriter) -> None:
+        self._writer, self._turn = writer, asyncio.Lock()
+
+    async def write(self, topic: str, partition: int, last: int, recorded: Sequence[Recorded]) -> bool:
+        async with self._turn:
+            return await asyncio.to_thread(self._writer.write, topic, partition, last, recorded)
+
+    async def position(self, topic: str, partition: int) -> int | None:
+        return await asyncio.to_thread(self._writer.position, topic, partition)
+
+
+def _views(settings: Settings, redis: Redis) -> Role:
+    from cuepoint.agents.record_history import RecordHistory
+    from cuepoint.agents.serve_decisions import ServeDecisions
+    from cuepoint.streams.database import open_engine, upgrade
+    from cuepoint.streams.decision_feed import DecisionFeed
+    from cuepoint.streams.history import HistoryWriter
+
+    engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
+    upgrade(engine)
+    writer = HistoryWriter(engine, settings.log_id)
+    feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session)
+
+    async def prune() -> None:
+        days, trend_days = settings.history_days, settings.trend_history_days
+        while True:
+            try:
+                removed = await asyncio.to_thread(writer.prune, int(time.time() * 1000), days, trend_days)
+                _LOG.info("history: %s rows were too old and are removed", removed)
+            except Exception:
+                _LOG.exception("history could not be pruned; trying again later")
+            await asyncio.sleep(settings.prune_interval_s)
+
+    async def close() -> None:
+        engine.dispose()
+
+    agents: list[Processor] = [RecordHistory(_ThreadedHistory(writer)), ServeDecisions(feed)]
+    return Role(agents=agents, jobs=[prune], close=close, engine=engine)
+
+
+_MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {
+    "trends": _trends,
+    "sessions": _sessions,
+    "counts": _counts,
+    "views": _views,
+}
+ROLES = tuple(_MAKERS)

@@ -1,0 +1,251 @@
+"""A chaos run: servers, workers and input all the time; after every cycle of faults, everything is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from chaos_check import INPUTS, OUTPUTS, Checks
+from chaos_faults import SESSION_TIMEOUT_S, Faults
+from chaos_findings import Findings, say
+from chaos_fleet import ROLES, Fleet
+from chaos_loader import Loader
+from chaos_logs import Logs, Place, Record
+from chaos_play import STEP_MS, PlayPlan
+from chaos_recovery import READ_BY, Recovery
+from chaos_reports import ReportPlan
+from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
+
+from cuepoint.models.rule_yaml import load_rules
+from cuepoint.schemas.errors import Unavailable
+from cuepoint.schemas.rules import AdRule, Limits
+from cuepoint.schemas.topics import AD_RULES
+from cuepoint.streams.embedded_parts import start_broker
+from cuepoint.streams.producer import SyncProducer
+from cuepoint.streams.snapshot_store import SnapshotStore
+from cuepoint.streams.topics_admin import create_topics
+
+PARTITIONS = 4
+STEPS = 100  # of input, a cycle
+CONSUME_S = 90.0
+RULES = Path(__file__).parents[2] / "ops" / "predefined_rules.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """``seconds``: how long the input of a cycle takes when nothing is in its way."""
+
+    cycles: int
+    seed: int
+    brokers: int = 1
+    embedded: bool = False
+    seconds: float = 6.0
+    faults: int = 4
+    keep: bool = False
+
+
+@dataclass
+class Outcome:
+    """What the last line says."""
+
+    seed: int
+    cycles: int = 0
+    findings: Findings = field(default_factory=Findings)
+    recovery_s: list[float] = field(default_factory=list)
+    done: dict[str, int] = field(default_factory=dict)
+    worker_exits: dict[str, int] = field(default_factory=dict)
+    records: int = 0
+    seconds: float = 0.0
+    folder: str = ""
+
+    def line(self, options: Options) -> dict[str, Any]:
+        times = sorted(self.recovery_s)
+        counts = {kind: self.findings.counts[kind] for kind in ("lost", "duplicated", "state_mismatches", "unchecked")}
+        return {
+            "cycles": self.cycles,
+            **counts,
+            "recovery_s_p50": round(times[len(times) // 2], 2) if times else None,
+            "recovery_s_max": round(times[-1], 2) if times else None,
+            "recoveries": len(times),
+            "records": self.records,
+            "seconds": round(self.seconds, 1),
+            "seed": self.seed,
+            "broker": "embedded" if options.embedded else f"Apache Kafka, {options.brokers} node(s)",
+            "faults": dict(sorted(self.done.items())),
+            "worker_exits": self.worker_exits,
+        }
+
+
+class Run:
+    """Everything of one run; made, used and left by ``run_chaos``, in the main thread."""
+
+    def __init__(self, options: Options, folder: Path, stack: ExitStack, outcome: Outcome) -> None:
+        self._options, self._outcome, self._folder = options, outcome, folder
+        data = folder / "data"
+        self._disk = SnapshotDisk(data / "snapshots")
+        self._kafka: ChaosKafka | None = None
+        if options.embedded:
+            broker = start_broker(folder / "broker")
+            stack.callback(broker.stop)
+            address = broker.address
+        else:
+            self._kafka = stack.enter_context(ChaosKafka(folder / "kafka", options.brokers))
+            address = self._kafka.bootstrap
+        self._redis = ChaosRedis(folder / "redis")
+        stack.callback(self._redis.kill)
+        create_topics(address, PARTITIONS, min(3, options.brokers))
+        env = _environment(address, self._redis.url, data)
+        self._fleet = Fleet(folder, env)
+        stack.callback(self._fleet.stop)
+        self._logs = Logs(address, "", PARTITIONS)
+        self._recovery = Recovery(Logs(address, "", PARTITIONS))
+        stack.callback(self._recovery.stop)
+        self._faults = Faults(options.seed, self._fleet, self._kafka, self._redis, self._disk, self._recovery)
+        self._play = PlayPlan(options.seed, PARTITIONS)
+        self._producer = SyncProducer(address, source="chaos", timeout_s=120.0)
+        stack.callback(self._producer.close)
+        self._loader = Loader(self._producer, "", ReportPlan(options.seed, PARTITIONS), self._play)
+        self._checks = Checks(options.seed, outcome.findings)
+        self._rules = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
+        self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
+
+    def begin(self) -> None:
+        """The first rules and workers."""
+        for rule in self._rules:
+            self._publish(rule)
+        for role, count in ROLES.items():
+            for _ in range(count):
+                self._fleet.start(role)
+
+    def cycle(self, number: int) -> None:
+        """Input and faults, then quiet, then the checks. Raises what makes the checks impossible."""
+        options, began = self._options, time.monotonic()
+        self._change_rule(number)
+        dealt = self._faults.deal(options.faults, options.seconds)
+        say(f"cycle {number}: {', '.join(kind for _, kind, _ in dealt)}")
+        self._loader.begin(STEPS, options.seconds)
+        self._faults.run(dealt, lambda: self._loader.busy)
+        self._loader.finish(CONSUME_S)
+        faulty_s = time.monotonic() - began
+        ends = self._consumed()
+        quiet_s = time.monotonic() - began - faulty_s
+        asyncio.run(self._checks.take(self._loader.taken(), self._logs.fresh((*INPUTS, *OUTPUTS))))
+        self._checks.states(self._stores, self._tail)
+        with self._redis.client() as client:
+            self._checks.counters(client, ends)
+        self._sum_up()
+        check_s = time.monotonic() - began - faulty_s - quiet_s
+        say(f"  faults {faulty_s:.1f} s, consumed {quiet_s:.1f} s later, checked in {check_s:.1f} s")
+
+    def _sum_up(self) -> None:
+        outcome = self._outcome
+        outcome.recovery_s = list(self._recovery.seconds)
+        outcome.done, outcome.worker_exits = dict(self._faults.done), dict(self._fleet.exits)
+        outcome.records = self._checks.records
+
+    # -- rules
+
+    def _publish(self, rule: AdRule) -> None:
+        self._producer.send(AD_RULES, rule.rule_id, rule, id=f"{rule.rule_id}:{rule.version}")
+        self._producer.flush()
+        self._checks.shadow.shelf.add(rule)
+
+    def _change_rule(self, number: int) -> None:
+        """A new version of some rule, in effect from a quarter of the cycle on: workers hear of it before."""
+        rng = random.Random(f"rules {self._options.seed} {number}")
+        at = rng.randrange(len(self._rules))
+        self._rules[at] = msgspec.structs.replace(
+            self._rules[at],
+            version=self._rules[at].version + 1,
+            effective_at=self._play.now_ms + STEP_MS * STEPS // 4,
+            limits=Limits(per_session=rng.randint(1, 8), min_gap_s=rng.choice((0.0, 20.0, 60.0))),
+        )
+        self._publish(self._rules[at])
+
+    # -- quiet
+
+    def _consumed(self) -> dict[Place, int]:
+        """Wait until every group has committed all there is and nothing moves any more; gives the ends.
+
+        Raises TimeoutError. Everything that fell out in the meantime is started again, as a supervisor would.
+        """
+        topics = {topic for read in READ_BY.values() for topic in read}
+        deadline, before, state = time.monotonic() + CONSUME_S, None, {}
+        while time.monotonic() < deadline:
+            self._faults.look_after()
+            try:
+                ends = self._logs.ends(topics)
+                behind = {
+                    (role, *place): ends[place] - offset
+                    for role, read in READ_BY.items()
+                    for place, offset in self._logs.committed(role, read).items()
+                    if offset != ends[place]
+                }
+            except Unavailable as error:
+                before, state = None, {"broker": str(error)}
+                continue
+            state = {**behind, "recoveries": self._recovery.open}
+            calm = not behind and not self._recovery.open
+            if calm and before == ends:
+                return ends
+            before = ends if calm else None
+            time.sleep(0.2)
+        raise TimeoutError(f"not all was consumed within {CONSUME_S:.0f} s; records behind: {state}")
+
+    def _tail(self, place: Place, offset: int) -> list[Record]:
+        """Records of a partition from ``offset`` on, read anew."""
+        reader = Logs(self._logs.broker, "", PARTITIONS)
+        reader.read_to.update({other: self._checks.ends.get(other, 0) for other in self._logs.read_to})
+        reader.read_to[place] = offset
+        topics = [topic for topic in (*INPUTS, *OUTPUTS) if topic.name == place[0]]
+        return reader.fresh(topics)[place]
+
+
+def _environment(broker: str, redis_url: str, data: Path) -> dict[str, str]:
+    """Short intervals, so that a cycle sees many snapshots, commits and retries; small fetches: many batches."""
+    return {
+        "CUEPOINT_BROKER": broker,
+        "CUEPOINT_REDIS_URL": redis_url,
+        "CUEPOINT_PARTITIONS": str(PARTITIONS),
+        "CUEPOINT_DATA_DIR": str(data),
+        "CUEPOINT_SNAPSHOT_INTERVAL_S": "0.5",
+        "CUEPOINT_COMMIT_INTERVAL_S": "0.3",
+        "CUEPOINT_HEARTBEAT_INTERVAL_S": "0.5",
+        "CUEPOINT_BROKER_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
+        "CUEPOINT_FETCH_PARTITION_BYTES": "32768",
+        "CUEPOINT_REDIS_TIMEOUT_S": "1.5",
+        "CUEPOINT_RETRY_MAX_S": "1",
+        "CUEPOINT_LOG_LEVEL": "WARNING",
+    }
+
+
+def run_chaos(options: Options) -> Outcome:
+    """All cycles, or as many as there are until one finds something. Main thread only."""
+    folder = Path(tempfile.mkdtemp(prefix="cuepoint-chaos-"))
+    outcome, began = Outcome(options.seed, folder=str(folder)), time.monotonic()
+    say(f"seed {options.seed}; logs in {folder}")
+    with ExitStack() as stack:
+        run = Run(options, folder, stack, outcome)
+        run.begin()
+        for number in range(1, options.cycles + 1):
+            try:
+                run.cycle(number)
+            except (TimeoutError, Unavailable, OSError) as error:
+                outcome.findings.add("unchecked", f"cycle {number}: {type(error).__name__}: {error}")
+            if outcome.findings.total:
+                break
+            outcome.cycles = number
+    outcome.seconds = time.monotonic() - began
+    if options.keep or outcome.findings.total:
+        say(f"the logs are kept in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return outcome

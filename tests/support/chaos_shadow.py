@@ -1,0 +1,97 @@
+"""The undisturbed run: the same agents in this process, fed the same logs in other pieces, never killed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from chaos_logs import Place, Record, batch_of
+
+from cuepoint.agents.agent import StatefulAgent
+from cuepoint.agents.compose_sessions import ComposeSessions
+from cuepoint.agents.count import CountDecisions, CountEvents
+from cuepoint.agents.watch_trends import WatchTrends
+from cuepoint.models.rule_book import RuleBook
+from cuepoint.schemas.codec import encode
+from cuepoint.schemas.rules import AdRule
+from cuepoint.streams.outgoing import Outgoing
+
+ROLE_OF = {
+    "watch_trends": "trends",
+    "compose_sessions": "sessions",
+    "count_events": "counts",
+    "count_decisions": "counts",
+}
+
+
+class Shelf:
+    """The rules as the session agent asks for them."""
+
+    def __init__(self, rules: Sequence[AdRule] = ()) -> None:
+        self._book = RuleBook()
+        for rule in rules:
+            self._book.add(rule)
+
+    def book(self) -> RuleBook:
+        return self._book
+
+    def add(self, rule: AdRule) -> None:
+        self._book.add(rule)
+
+
+class NoStore:
+    """A counter store that takes everything and keeps nothing: the counts are checked against the plain recount."""
+
+    async def apply(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        first: int,
+        last: int,
+        increments: Mapping[str, Mapping[str, int | float]],
+    ) -> bool:
+        return True
+
+    async def position(self, group: str, topic: str, partition: int) -> int:
+        return -1
+
+
+def make_agents(shelf: Shelf) -> list[StatefulAgent]:
+    """The agents as ``cuepoint worker`` makes them, but for the store of the counters."""
+    return [WatchTrends(), ComposeSessions(shelf), CountEvents(NoStore()), CountDecisions(NoStore())]
+
+
+def digest(key: str | bytes | None, value: bytes | None) -> int:
+    """Of all that a consumer sees of a message."""
+    key = key.encode() if isinstance(key, str) else key
+    return int.from_bytes(hashlib.blake2b(repr((key, value)).encode(), digest_size=8).digest(), "big")
+
+
+class Shadow:
+    """``due[topic][id]`` is the digest of each message that must be on an output topic."""
+
+    def __init__(self, seed: int) -> None:
+        self.shelf = Shelf()
+        self.agents = {agent.name: agent for agent in make_agents(self.shelf)}
+        self.due: dict[str, dict[str, int]] = defaultdict(dict)
+        self.unequal: list[str] = []  # ids the undisturbed run itself gave two contents
+        self._rng = Random(f"shadow {seed}")
+
+    async def feed(self, place: Place, records: Sequence[Record]) -> None:
+        """Hand the next records of a partition to the agents that read its topic."""
+        at = 0
+        while at < len(records):
+            piece = list(records[at : at + self._rng.choice((1, 7, 90, 1000))])
+            at += len(piece)
+            for agent in self.agents.values():
+                if place[0] in {topic.name for topic in agent.topics}:
+                    for outgoing in await agent.process(batch_of(*place, piece)):
+                        self._expect(outgoing)
+
+    def _expect(self, outgoing: Outgoing) -> None:
+        due, content = self.due[outgoing.topic.name], digest(outgoing.key, encode(outgoing.message))
+        if due.setdefault(outgoing.id, content) != content:
+            self.unequal.append(f"{outgoing.topic.name} {outgoing.id}")
