@@ -11,10 +11,10 @@ from cuepoint.streams.outgoing import Outgoing
 
 
 class Agent(Protocol):
-    """Fed batches of the partitions this worker owns, in offset order within a partition; never two at once for one partition.
+    """Fed batches of the partitions this worker owns, in offset order and never two at once for one partition.
 
-    What it returns is produced (acknowledged by the broker) before the batch counts as done. It may be handed the same range again
-    after a crash and must then return the same messages.
+    What it returns is produced (acknowledged by the broker) before the batch counts as done. It may be handed the same
+    range again after a crash and must then return the same messages.
     """
 
     name: ClassVar[str]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 ONE, PADDING = np.uint64(1), 8  # bytes behind the last one of buffers that are read word by word
 QUOTE, BACKSLASH, FIRST_PLAIN, LAST_PLAIN = 34, 92, 33, 126
-LONGEST_ID, MOST_DIGITS = 128, 15  # 15 digits stay below the contract's 2**53
+LONGEST_ID, MOST_DIGITS = 129, 15  # 15 digits stay below the contract's 2**53
 TAG = 0xFFFFFFFF << 32  # of a slot: upper half the hash's, lower half row + 1; 0 is an empty slot
 
 
@@ -74,7 +74,8 @@ def _same(a: Any, i: int, b: Any, j: int, length: int) -> bool:
 
 
 @njit(cache=True)
-def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: int, end: int) -> int:
+def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: int, end: int) -> Any:
+    row: Any = 0
     h = _hash(buffer, start, end)
     mask = np.uint64(table.shape[0] - 1)
     tag = h & np.uint64(TAG)
@@ -87,7 +88,7 @@ def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: i
             if offsets[row + 1] - at == end - start and _same(buffer, start, arena, at, end - start):
                 return int(row)
         slot = (slot + np.uint64(1)) & mask
-    row = int(known[0])
+    row = known[0]
     at = offsets[row]
     for k in range(end - start):
         arena[at + k] = buffer[start + k]
@@ -165,7 +166,8 @@ def parse(
     bytes, then what ``forms`` (k, 3) int64 points to: middle, tail and end of each open report's records; results in
     rows (n,) int64, counts (n,) int64 and which (n,) int64, the form. New ids are entered into ``index``.
     """
-    form, row = 0, -1
+    form: int = 0
+    row: int = -1
     arena, offsets, table, known = index  # taken apart here, once: every look into a tuple counts references
     for i in range(first, ends.shape[0]):
         start, end = ends[i - 1] if i > 0 else 0, ends[i]

@@ -51,8 +51,8 @@ class RulePublisher:
     async def publish_waiting(self) -> None:
         """Publish what an earlier broker outage or crash left; the caller repeats this."""
         waiting = await asyncio.to_thread(self._store.unpublished)
-        if not waiting or not await self._producer.answers():  # renewing a rule for an absent broker only piles up versions
-            return
+        if not waiting or not await self._producer.answers():
+            return  # renewing a rule for an absent broker would only pile up versions
         for rule in waiting:
             if not await self._publish_late(rule):
                 return

@@ -17,5 +17,5 @@ Territory = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}$", description="ISO 
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """A message of a topic. ``type`` carries name and version (``trend-record.v1``), so that an unknown version is refused
-    by the decoder with the place (``$.type``) and never misread."""
+    """A message of a topic. ``type`` carries name and version (``trend-record.v1``), so that an unknown version is
+    refused by the decoder with the place (``$.type``) and never misread."""

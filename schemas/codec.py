@@ -20,7 +20,8 @@ def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """A reusable decoder for a contract or a union of contracts.
 
     >>> from cuepoint.schemas.trends import TrendRecord
-    >>> decoder(TrendRecord).decode(b'{"type":"trend-record.v1","asset_id":"a","day":"2019-12-01","dsp":"d","count":3}').count
+    >>> value = b'{"type":"trend-record.v1","asset_id":"a","day":"2019-12-01","dsp":"d","count":3}'
+    >>> decoder(TrendRecord).decode(value).count
     3
     """
     return msgspec.json.Decoder(kind)

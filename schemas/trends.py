@@ -11,8 +11,9 @@ from cuepoint.schemas.base import Contract, Count, EpochMs, Identifier, Probabil
 class TrendRecord(Contract, frozen=True, kw_only=True, tag="trend-record.v1"):
     """Streams of one asset on one day in one report of a DSP. Key: ``asset_id``.
 
-    Several records of an asset within one report add up (a DSP may split a day by channel). A record belongs to the report
-    (``dsp``, ``territory``, ``day``, ``report_version``) whose markers stand before and after it in its partition.
+    Several records of an asset within one report add up (a DSP may split a day by channel). A record belongs to the
+    report (``dsp``, ``territory``, ``day``, ``report_version``) whose markers stand before and after it in its
+    partition.
     """
 
     asset_id: Identifier
@@ -24,9 +25,10 @@ class TrendRecord(Contract, frozen=True, kw_only=True, tag="trend-record.v1"):
 
 
 class ReportOpened(Contract, frozen=True, kw_only=True, tag="report-opened.v1"):
-    """The first message of a report. One goes to every partition of the trend records, in band, and one to the reports topic.
+    """The first message of a report: one in every partition of the trend records, in band, one on the reports topic.
 
-    A higher ``version`` of the same (``dsp``, ``territory``, ``day``) replaces the report; the same or a lower one is a repeat.
+    A higher ``version`` of the same (``dsp``, ``territory``, ``day``) replaces the report; the same or a lower one is a
+    repeat.
     """
 
     dsp: Identifier
@@ -37,7 +39,7 @@ class ReportOpened(Contract, frozen=True, kw_only=True, tag="report-opened.v1"):
 
 
 class ReportCompleted(Contract, frozen=True, kw_only=True, tag="report-completed.v1"):
-    """The last message of a report: how many records it had in all, and (in band) how many of them in this partition."""
+    """The last message of a report: how many records it had in all and, in band, how many in this partition."""
 
     dsp: Identifier
     territory: Territory = "WW"
@@ -61,10 +63,10 @@ class Asset(Contract, frozen=True, kw_only=True, tag="asset.v1"):
 
 
 class AssetDay(Contract, frozen=True, kw_only=True, tag="asset-day.v1"):
-    """One scored day of one asset: what was forecast a day ahead, what came, what the filter believes now. Key: ``asset_id``.
+    """One scored day of one asset: what was forecast a day ahead, what came, what the filter believes now.
 
-    Counts are streams a day. A later message for the same (``asset_id``, ``day``) replaces the earlier (a revised day).
-    ``count`` is null for a day without data.
+    Key: ``asset_id``. Counts are streams a day, null for a day without data. A later message for the same
+    (``asset_id``, ``day``) replaces the earlier (a revised day).
     """
 
     asset_id: Identifier
@@ -83,8 +85,8 @@ class AssetDay(Contract, frozen=True, kw_only=True, tag="asset-day.v1"):
 
 
 class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
-    """A region of significant change of one asset. Key: ``asset_id``. One region keeps one ``change_id`` from opening to closing;
-    a message with a higher ``revision`` replaces the earlier ones."""
+    """A region of significant change of one asset. Key: ``asset_id``. One region keeps one ``change_id`` from opening
+    to closing; a message with a higher ``revision`` replaces the earlier ones."""
 
     change_id: Identifier
     revision: Version

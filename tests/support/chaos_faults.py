@@ -97,7 +97,7 @@ class Faults:
     def _start(self, *roles: str) -> None:
         for role in roles:
             self._fleet.start(role)
-        self._recovery.watch(dict.fromkeys(roles))
+        self._recovery.watch(dict.fromkeys(roles), "a worker was started again")
 
     def _kill_worker(self, rng: Random) -> Fault:
         role = rng.choice(list(ROLES))
@@ -153,7 +153,7 @@ class Faults:
             self._fleet.freeze(member)
             yield SESSION_TIMEOUT_S + rng.uniform(-1.5, 1.5)
             self._fleet.thaw(member)
-            self._recovery.watch([member.role])
+            self._recovery.watch([member.role], "a worker woke")
 
     # -- servers
 
@@ -166,7 +166,7 @@ class Faults:
         kafka.kill(node)
         yield rng.uniform(0.0, 2.0)
         kafka.start(node)
-        self._recovery.watch(ROLES)
+        self._recovery.watch(ROLES, "the broker was started again")
         yield 0.5
 
     def _kill_both(self, rng: Random) -> Fault:
@@ -181,7 +181,7 @@ class Faults:
             self._redis.kill()
             yield rng.uniform(0.0, 2.5)
             self._redis.start()
-            self._recovery.watch(["counts"])
+            self._recovery.watch(["counts"], "Redis was started again")
         yield 0.5
 
     def _stall_redis(self, rng: Random) -> Fault:
@@ -205,4 +205,4 @@ class Faults:
                 self._fleet.start(role)
         yield rng.uniform(0.5, 2.0)
         self._disk.free()
-        self._recovery.watch(roles)
+        self._recovery.watch(roles, "the disk was free again")

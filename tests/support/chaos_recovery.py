@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chaos_findings import say
 from chaos_logs import Logs, Place
 
 from cuepoint.schemas.errors import Unavailable
@@ -23,6 +24,7 @@ _PAUSE_S = 0.1
 @dataclass(slots=True)
 class _Watch:
     role: str
+    after: str  # what had happened
     since: float
     ends: dict[Place, int] | None = None
 
@@ -39,10 +41,10 @@ class Recovery:
         self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
         self._thread.start()
 
-    def watch(self, roles: Iterable[str]) -> None:
+    def watch(self, roles: Iterable[str], after: str) -> None:
         """Something these roles need was started just now."""
         with self._lock:
-            self._watched += [_Watch(role, time.monotonic()) for role in roles]
+            self._watched += [_Watch(role, after, time.monotonic()) for role in roles]
 
     @property
     def open(self) -> int:
@@ -63,9 +65,11 @@ class Recovery:
                 except Unavailable:
                     break  # the broker is down; asked again
                 if recovered:
+                    seconds = time.monotonic() - watch.since
                     with self._lock:
                         self._watched.remove(watch)
-                        self.seconds.append(time.monotonic() - watch.since)
+                        self.seconds.append(seconds)
+                    say(f"  {watch.role} recovered {seconds:.1f} s after {watch.after}")
 
     def _recovered(self, watch: _Watch) -> bool:
         topics = READ_BY[watch.role]

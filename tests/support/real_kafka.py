@@ -1,4 +1,4 @@
-"""Apache Kafka itself (KRaft) on loopback, from Maven Central, for tests that must not trust the embedded broker's behaviour."""
+"""Apache Kafka itself (KRaft) on loopback, from Maven Central: for what the embedded broker does differently."""
 
 from __future__ import annotations
 
