@@ -20,7 +20,7 @@ FOR ?=
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint format typecheck pytest documents lock clean test-packages
+.PHONY: help run test chaos lint format typecheck pytest documents lock clean test-packages
 
 help: ## this list
 	@echo "Cuepoint: alerts and ad decisions as events arrive. Targets:"
@@ -45,6 +45,9 @@ typecheck: $(STAMPS)/dev $(LINKS) ## mypy, strict
 
 pytest: $(STAMPS)/dev test-packages ## the tests alone; PYTEST_ARGS="-k ingest" chooses
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+chaos: $(STAMPS)/dev test-packages ## kill, stall and rebalance the system on real Kafka; CYCLES=100 SEED=1
+	$(PYTHON) tests/chaos --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench-%: $(STAMPS)/dev ## a benchmark of benchmarks/; QUICK=1 for a form under 60 s
 	@test -e benchmarks/$* -o -e benchmarks/$*.py || { echo "there is no benchmark $*; there are:" \
@@ -104,8 +107,8 @@ $(LINKS): $(MAKEFILE_LIST)
 	@touch $@
 
 # What the tests want of Debian: installed where we may; else said in one sentence, and those tests skip (in CI they fail).
-DEBIAN := chromium prometheus redis-server
-MISSING = for name in $(DEBIAN); do command -v $$name >/dev/null || printf ' %s' $$name; done
+DEBIAN := chromium:chromium prometheus:prometheus redis-server:redis-server java:default-jre-headless mvn:maven
+MISSING = for pair in $(DEBIAN); do command -v $${pair%%:*} >/dev/null || printf ' %s' $${pair\#\#*:}; done
 test-packages:
 	@missing=$$($(MISSING)); \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -18,7 +18,7 @@ from cuepoint.models.report_columns import pack
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.models.trend_state import BLOCK, ScoredDay, TrendState
-from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.codec import decoder, encode, explain
 from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
@@ -167,6 +167,17 @@ class WatchTrends:
         ledger = ReportLedger(late_report_days=late, source_active_days=active, max_open_reports=most)
         fresh = self._partitions[partition] = _Partition(ledger, self._params, self._regions, self._asset_days)
         return fresh
+
+
+def warm_up() -> None:
+    """Compile all that is compiled here, or load it from numba's cache, by following a report of one record."""
+    source, day = {"dsp": "d", "territory": "WW"}, dt.date(2020, 1, 1)
+    partition, at_ms = WatchTrends()._begin(0), int(dt.datetime(2020, 1, 2, tzinfo=dt.UTC).timestamp() * 1000)
+    partition.handle(ReportOpened(**source, day=day), at_ms, 0)
+    record = TrendRecord(**source, day=day, asset_id="a", count=1)
+    partition.ledger.append(pack([encode(record)]), 0)
+    partition.handle(record, at_ms, 1)
+    partition.handle(ReportCompleted(**source, day=day, records=2, partition_records=2), at_ms, 2)
 
 
 def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing]:

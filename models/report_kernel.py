@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 ONE, PADDING = np.uint64(1), 8  # bytes behind the last one of buffers that are read word by word
 QUOTE, BACKSLASH, FIRST_PLAIN, LAST_PLAIN = 34, 92, 33, 126
-LONGEST_ID, MOST_DIGITS = 129, 15  # 15 digits stay below the contract's 2**53
+LONGEST_ID, MOST_DIGITS = 128, 15  # 15 digits stay below the contract's 2**53
 TAG = 0xFFFFFFFF << 32  # of a slot: upper half the hash's, lower half row + 1; 0 is an empty slot
 
 
@@ -75,7 +75,6 @@ def _same(a: Any, i: int, b: Any, j: int, length: int) -> bool:
 
 @njit(cache=True)
 def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: int, end: int) -> Any:
-    row: Any = 0
     h = _hash(buffer, start, end)
     mask = np.uint64(table.shape[0] - 1)
     tag = h & np.uint64(TAG)
@@ -83,19 +82,19 @@ def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: i
     while table[slot] != 0:
         cell = table[slot]
         if cell & np.uint64(TAG) == tag:
-            row = np.int64(cell & np.uint64(0xFFFFFFFF)) - 1
+            row = int(cell & np.uint64(0xFFFFFFFF)) - 1
             at = offsets[row]
             if offsets[row + 1] - at == end - start and _same(buffer, start, arena, at, end - start):
-                return int(row)
+                return row
         slot = (slot + np.uint64(1)) & mask
-    row = known[0]
+    row = int(known[0])
     at = offsets[row]
     for k in range(end - start):
         arena[at + k] = buffer[start + k]
     offsets[row + 1] = at + end - start
     known[0] = row + 1
     table[slot] = tag | np.uint64(row + 1)
-    return int(row)
+    return row
 
 
 @njit(cache=True)
@@ -117,7 +116,7 @@ def fill(index: Any) -> None:
 
 
 @njit(cache=True)
-def _id_end(buffer: Any, start: int, end: int, arena: Any, offsets: Any, known: int, guess: int) -> tuple[int, int]:
+def _id_end(buffer: Any, start: int, end: int, arena: Any, offsets: Any, known: int, guess: int) -> Any:
     """(where the id ends, its row if it is ``guess``, else -1); -1 for an id that is not plain ASCII.
 
     Reports name their assets in much the same order every day: the row after the last one is tried first.
@@ -149,7 +148,7 @@ def _count(buffer: Any, p: int, end: int, text: Any, forms: Any, form: int) -> i
         return -1
     count = 0
     for k in range(p + middle, end - tail):
-        c = np.int64(buffer[np.uint64(k)]) - 48
+        c = int(buffer[np.uint64(k)]) - 48
         if c < 0 or c > 9:
             return -1
         count = count * 10 + c
@@ -166,11 +165,10 @@ def parse(
     bytes, then what ``forms`` (k, 3) int64 points to: middle, tail and end of each open report's records; results in
     rows (n,) int64, counts (n,) int64 and which (n,) int64, the form. New ids are entered into ``index``.
     """
-    form: int = 0
-    row: int = -1
+    form, row = 0, -1
     arena, offsets, table, known = index  # taken apart here, once: every look into a tuple counts references
     for i in range(first, ends.shape[0]):
-        start, end = ends[i - 1] if i > 0 else 0, ends[i]
+        start, end = int(ends[i - 1]) if i > 0 else 0, int(ends[i])
         if end - start <= head or not _same(buffer, start, text, 0, head):
             return i
         start += head

@@ -185,6 +185,14 @@ def rules_list(
         typer.echo(line)
 
 
+@rules_app.command("republish")
+def rules_republish() -> None:
+    """Have the API publish the database's rules anew: after the broker lost its log, or with a new one."""
+    from cuepoint.ops.rules_command import republish_rules
+
+    typer.echo(f"{republish_rules(read_settings())} versions will be published by the API")
+
+
 @rules_app.command("check")
 def rules_check(file: Annotated[Path, typer.Argument(help="A YAML file of rules.", metavar="FILE")]) -> None:
     """Check a file of rules; says each problem with its place."""

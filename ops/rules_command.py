@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cuepoint.models.rule_text import describe_rule
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import ConfigurationError, ContractError
 from cuepoint.schemas.rules import AdRule
+
+if TYPE_CHECKING:
+    from cuepoint.streams.rule_store import RuleStore
 
 
 def check_rules(file: Path) -> int:
@@ -31,13 +37,26 @@ def _read(file: Path) -> list[AdRule]:
         raise ConfigurationError(f"{file}: {error}") from None
 
 
+def republish_rules(settings: Settings) -> int:
+    """How many versions the API will publish anew: for a broker that lost its log, or a new one."""
+    with _store(settings) as store:
+        store.republish()
+        return len(store.unpublished())
+
+
 def _stored(settings: Settings) -> list[AdRule]:
+    with _store(settings) as store:
+        return store.list()
+
+
+@contextlib.contextmanager
+def _store(settings: Settings) -> Iterator[RuleStore]:
     from cuepoint.streams.database import open_engine, upgrade
     from cuepoint.streams.rule_store import RuleStore
 
     engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
     try:
         upgrade(engine)
-        return RuleStore(engine).list()
+        yield RuleStore(engine)
     finally:
         engine.dispose()

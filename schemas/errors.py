@@ -7,7 +7,10 @@
     ├── ContractError           a message or body that breaks its contract: .code, .field, .reason
     │   └── RuleError           a rule that cannot be used: .problems, each with its place
     ├── SnapshotError           a state that cannot be read: wrong version, broken file
+    ├── StateLost               an agent's store lost what it held: begin again (streams/processor.py)
+    ├── RuleConflict            somebody else changed the rule first: .current (streams/rule_store.py)
     └── Unavailable             a broker or store that does not answer: try again
+        └── Busy                the way to the broker is full: slow down (streams/producer.py)
 """
 
 from __future__ import annotations

@@ -12,12 +12,14 @@ from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, Re
 
 
 class Topic(NamedTuple):
-    """``partitions`` None: the setting; ``compacted``: the last value of a key is kept for ever."""
+    """``partitions`` None: the setting; ``compacted``: the last value of a key is kept for ever, earlier ones at least
+    ``compaction_lag_days``."""
 
     name: str
     messages: tuple[type[Contract], ...]
     key: str
     compacted: bool = False
+    compaction_lag_days: int = 0
     partitions: int | None = None
 
 
@@ -25,7 +27,8 @@ TREND_RECORDS = Topic("cuepoint.trend-records.v1", (TrendRecord, ReportOpened, R
 REPORTS = Topic("cuepoint.reports.v1", (ReportOpened, ReportCompleted), "dsp", partitions=1)
 ASSETS = Topic("cuepoint.assets.v1", (Asset,), "asset_id", compacted=True, partitions=1)
 PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent,), "session_id")
-AD_RULES = Topic("cuepoint.ad-rules.v1", (AdRule,), "rule_id", compacted=True, partitions=1)
+# A replay decides by the rules of then: earlier versions must outlive the player events.
+AD_RULES = Topic("cuepoint.ad-rules.v1", (AdRule,), "rule_id", compacted=True, compaction_lag_days=30, partitions=1)
 AD_DECISIONS = Topic("cuepoint.ad-decisions.v1", (AdDecision,), "session_id")
 CHANGES = Topic("cuepoint.changes.v1", (Change,), "asset_id")
 ASSET_DAYS = Topic("cuepoint.asset-days.v1", (AssetDay,), "asset_id")

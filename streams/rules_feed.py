@@ -31,7 +31,7 @@ class RuleSink(Protocol):
 
 
 class RulesFeed:
-    """Reads the whole topic (it is compacted and small) into ``sink`` and stays on it. No consumer group: every worker
+    """Reads the whole topic (it is small) into ``sink`` and stays on it. No consumer group: every worker
     needs every rule."""
 
     def __init__(self, broker: str, sink: RuleSink, producer: AsyncProducer, prefix: str = "") -> None:

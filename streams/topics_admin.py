@@ -78,8 +78,10 @@ def _client(broker: str) -> AdminClient:
 
 
 def _new_topic(topic: Topic, partitions: int, replication: int, prefix: str) -> NewTopic:
-    # Compacted topics keep the last value of a key; all others follow the broker's retention.
-    config = {"cleanup.policy": "compact"} if topic.compacted else {}
+    config = {}  # the broker's retention
+    if topic.compacted:
+        lag_ms = topic.compaction_lag_days * 86_400_000
+        config = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms)}
     return NewTopic(
         prefix + topic.name,
         num_partitions=topic.partitions or partitions,

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from report import Measured, Row
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import PLAYER_EVENTS, TREND_RECORDS, Topic
 
+OPEN, ALL = {"CUEPOINT_ASSET_DAYS": "open"}, {"CUEPOINT_ASSET_DAYS": "all"}
 TREND_PREFIX, PLAYER_PREFIX = "bench-trends.", "bench-players."
 
 
@@ -110,12 +112,15 @@ def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool)
         f"partitions; median of {sizes.repeats}."
     )
     measured.trends["cuepoint"] = row = Row("Cuepoint, `cuepoint worker trends`")
+    measured.trends["cuepoint_all"] = wordy = Row("the same with CUEPOINT_ASSET_DAYS=all: a result for each record")
     entered = _entered(measured, sizes) if with_peers else []
     for number in range(sizes.repeats):
-        row.runs.append(_one(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages, number))
+        row.runs.append(_one(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages, number, OPEN))
+        if not number:
+            row.alerts.add(ours.regions_opened(place, TREND_PREFIX))
+            wordy.runs.append(_one(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages, 100, ALL))
         for peer in entered:
             _peer(place, peer, log, number, measured.trends[peer.key])
-    row.alerts.add(ours.regions_opened(place, TREND_PREFIX))
     if sizes.two_workers:
         measured.two_workers["trends"] = _two(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages)
 
@@ -149,8 +154,16 @@ def _peer(place: Place, peer: peers.Peer, log: workload.TrendLog, number: int, r
     tell(f"{peer.label}: {run.speed.per_s:,.0f} records/s, {run.speed.per_cpu_s:,.0f} per CPU-s")
 
 
-def _one(place: Place, role: str, topic: Topic, prefix: str, total: int, number: int) -> Speed:
-    with ours.workers(place, role, topic, prefix, f"{role}-{number}") as running:
+def _one(
+    place: Place,
+    role: str,
+    topic: Topic,
+    prefix: str,
+    total: int,
+    number: int,
+    settings: Mapping[str, str] | None = None,
+) -> Speed:
+    with ours.workers(place, role, topic, prefix, f"{role}-{number}", settings=settings) as running:
         ours.until_received(place, running, total)
         speed = running[0].speed(total)
     tell(f"cuepoint worker {role}: {speed.per_s:,.0f} records/s, {speed.per_cpu_s:,.0f} per CPU-s")
@@ -160,7 +173,7 @@ def _one(place: Place, role: str, topic: Topic, prefix: str, total: int, number:
 def _two(place: Place, role: str, topic: Topic, prefix: str, total: int) -> float:
     """Records a second of two workers together, from when both have begun to when the first has nothing left."""
     cores = (place.worker_cores[0], place.other_cores[-1])
-    with ours.workers(place, role, topic, prefix, f"{role}-two", cores) as running:
+    with ours.workers(place, role, topic, prefix, f"{role}-two", cores, OPEN) as running:
         ours.until_received(place, running, total)
         begun = max(next(s.at_s for s in worker.samples if s.received) for worker in running)
         ended = min(next(s.at_s for s in worker.samples if s.received == worker.received) for worker in running)

@@ -63,7 +63,7 @@ def _run(place: Place, events: Sequence[PlayerEvent], rate: float, prefix: str, 
     finally:
         reader.terminate()
         reader.wait(30)
-    since = min(sent.values()) + WARM_S
+    since = min(sent.values()) + min(WARM_S, len(events) / rate / 3)
     delays: dict[str, list[float]] = {"topic": [], "redis": []}
     for line in found.read_text().splitlines():
         where, event_id, at_s = line.split("\t")

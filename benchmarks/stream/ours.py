@@ -82,14 +82,20 @@ class Worker:
 
 @contextmanager
 def workers(
-    place: Place, role: str, topic: Topic, prefix: str, run: str, cores: tuple[int, ...] = ()
+    place: Place,
+    role: str,
+    topic: Topic,
+    prefix: str,
+    run: str,
+    cores: tuple[int, ...] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[list[Worker]]:
     """One worker process a core (the measured core if none is named), with the data folder ``run``."""
     log = (place.folder / f"{run}.log").open("ab")
     started = []
     for core in cores or place.worker_cores[:1]:
         command = place.pinned([sys.executable, "-m", "cuepoint.ops.cli", "worker", role], core)
-        environment = _environment(place, prefix, place.folder / run)
+        environment = {**_environment(place, prefix, place.folder / run), **(settings or {})}
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         started.append(Worker(process, topic.name, time.time()))
     try:

@@ -24,6 +24,7 @@ GOALS = {  # of the issue; what is missed is said to be missed
     "bytes_per_session": 1000,
     "recovery_s": 10,
 }
+PEERS = ("plain_faust", "quixstreams", "bytewax", "confluent")
 _AT_MOST = ("latency", "bytes", "recovery")
 
 
@@ -66,9 +67,11 @@ def figures(m: Measured) -> dict[str, float | None]:
         "sessions_per_s": round(sessions.per_s),
         "sessions_per_cpu_s": round(sessions.per_cpu_s),
     }
-    for key, row in m.trends.items():
-        if key != "cuepoint":
-            found[f"ratio_{key}"] = round(ours.per_s / row.speed.per_s, 2) if row.runs else None
+    everything = m.trends["cuepoint_all"]
+    found["trends_all_asset_days_per_s"] = round(everything.speed.per_s) if everything.runs else None
+    for key in PEERS:
+        row = m.trends.get(key)
+        found[f"ratio_{key}"] = round(ours.per_s / row.speed.per_s, 2) if row and row.runs else None
     for kind in ("trends", "sessions"):
         rate = m.two_workers.get(kind)
         found[f"scaling_two_workers_{kind}"] = round(rate / found[f"{kind}_per_s"], 2) if rate else None
@@ -94,8 +97,8 @@ def markdown(m: Measured) -> str:
         ["### Throughput", "", m.trend_log, "", *_speeds(m)],
         ["", m.player_log, "", *_table(("", "events/s", "range", "events per CPU-s"), [_speed_cells(m.sessions)])],
         _scaling(m),
-        ["### Decision latency", "", *_latency(m)],
-        ["### Memory and recovery", "", *_memory(m)],
+        ["### Decision latency", "", *_latency(m)] if m.latency else [],
+        ["### Memory and recovery", "", *_memory(m)] if m.memory else [],
         ["### Goals", "", *_goals(figures(m))],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
@@ -109,7 +112,7 @@ def _speeds(m: Measured) -> list[str]:
             rows.append((row.label, f"not measured: {row.failure}", "", "", "", ""))
             continue
         alerts = ", ".join("of a part of the log" if n is None else f"{n:,}" for n in row.alerts)
-        ratio = "" if row is m.trends["cuepoint"] else f"{ours / row.speed.per_s:.1f} x"
+        ratio = "" if row.label == m.trends["cuepoint"].label else f"{ours / row.speed.per_s:.1f} x"
         rows.append((*_speed_cells(row), ratio, alerts))
     return _table(("", "records/s", "range", "records per CPU-s", "Cuepoint is", "regions opened"), rows)
 

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,17 +105,66 @@ async def follow(values: list[bytes], size: int) -> tuple[list, bytes]:
     return out, agent.snapshot(0)
 
 
-@given(logs(), st.sampled_from([1, 3, 1000]))
-@settings(max_examples=300, deadline=None)
-def test_reading_at_once_and_one_by_one_give_the_same(values: list[bytes], size: int):
-    fast = asyncio.run(follow(values, size))
+def exactly(values: list[bytes]) -> tuple[list, bytes]:
     plain = watch_trends.ReportLedger
     watch_trends.ReportLedger = _Exact
     try:
-        exact = asyncio.run(follow(values, 1000))
+        return asyncio.run(follow(values, 1000))
     finally:
         watch_trends.ReportLedger = plain
-    assert fast == exact
+
+
+@given(logs(), st.sampled_from([1, 3, 1000]))
+@settings(max_examples=300, deadline=None)
+def test_reading_at_once_and_one_by_one_give_the_same(values: list[bytes], size: int):
+    assert asyncio.run(follow(values, size)) == exactly(values)
+
+
+@pytest.mark.parametrize("known", [False, True])  # whether the asset was seen before
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b":5}", b":05}"),
+        (b":5}", b":}"),
+        (b":5}", b":-0}"),
+        (b":5}", b":9007199254740992}"),
+        (b":5}", b":9007199254740993}"),
+        (b":5}", b":999999999999999}"),
+        (b":5}", b":5;}"),
+        (b":5}", b":5}}"),
+        (b":5}", b":5} "),
+        (b":5}", b":5"),
+        (b":5}", b":5,"),
+        (b":5}", b':5,"report_version":1}'),
+        (b":5}", b':5,"count":6}'),
+        (b":5}", b":5e0}"),
+        (b"song", b""),
+        (b"song", b"s" * 128),
+        (b"song", b"s" * 129),
+        (b"song", b"so\\u006eg"),
+        (b"song", b"so\\ng"),
+        (b"song", b'so"g'),
+        (b"song", rb"so\g"),
+        (b"song", b"so\x7fg"),
+        (b"song", b"so g"),
+        (b"song", b"so\xe2\x80\xa8g"),  # U+2028 is white space
+        (b"song", "søng".encode()),
+        (b"song", b"s\xf8ng"),
+        (b"song", b"so\x00g"),
+        (b"song", b"songs"),
+        (b"song", b"son"),
+        (b"trend-record.v1", b"trend-record.v2"),
+        (b"2019-01-01", b"2019-01-02"),
+        (b"{", b" {"),
+    ],
+)
+def test_what_looks_almost_like_a_record_is_read_as_strictly(old: bytes, new: bytes, known: bool):
+    good = encode(TrendRecord(asset_id="song", dsp="d", day=DAY, count=5))
+    almost = good.replace(old, new, 1)
+    assert almost != good
+    begin, end = ReportOpened(dsp="d", day=DAY), ReportCompleted(dsp="d", day=DAY, records=4, partition_records=4)
+    values = [encode(begin), *[good, good][: 1 + known], almost, almost, good, encode(end)]
+    assert asyncio.run(follow(values, 1000)) == exactly(values)
 
 
 @given(st.lists(st.tuples(st.text(alphabet='abé\\"', min_size=1, max_size=9), st.integers(0, 2**53)), min_size=1))

@@ -52,13 +52,17 @@ class Checks:
         self.records = self.repeats_told = 0
         self.ends: dict[Place, int] = {}
 
-    async def take(self, sent: Mapping[Place, Sequence[Send]], fresh: Fresh) -> None:
-        """What was sent and what is new in the logs of INPUTS and OUTPUTS."""
+    async def take(self, sent: Mapping[Place, Sequence[Send]], fresh: Fresh) -> bool:
+        """What was sent and what is new in the logs of INPUTS and OUTPUTS. False where the input itself is not there as
+        it was sent: all further checks would only repeat that."""
+        for place, records in sorted(fresh.items()):
+            if place[0] in {topic.name for topic in INPUTS}:
+                self._compare_input(place, sent.get(place, ()), records)
+        if self.findings.total:
+            return False
         for place, records in sorted(fresh.items()):
             if records:
                 self.ends[place] = records[-1].offset + 1
-            if place[0] in {topic.name for topic in INPUTS}:
-                self._compare_input(place, sent.get(place, ()), records)
             await self.shadow.feed(place, records)
         self._recount(sent, fresh)
         for place, records in fresh.items():
@@ -66,6 +70,7 @@ class Checks:
                 self._note_output(place[0], records)
         self._compare_outputs()
         self._compare_letters()
+        return True
 
     # -- input and output
 
@@ -85,11 +90,11 @@ class Checks:
             self.findings.add("state_mismatches", f"records stand in {place} in another order than they were sent")
 
     def _recount(self, sent: Mapping[Place, Sequence[Send]], fresh: Fresh) -> None:
-        """The fate of every record, by the plain rules; what stands in the log has been compared with what was sent."""
+        """The fate of every record, by the plain rules; and what the decisions add to the counters."""
         for topic, recounts in ((TREND_RECORDS, self._reports), (PLAYER_EVENTS, self._play)):
             fates: Any = self._fates[topic.name]
             for place in sorted(place for place in fresh if place[0] == topic.name):
-                for send, record in zip(sent.get(place, ()), fresh[place], strict=False):
+                for send, record in zip(sent.get(place, ()), fresh[place], strict=True):
                     code = send.code or recounts[place].take(record.value, record.timestamp)  # type: ignore[index]
                     if code:
                         fates[place[1], record.offset] = code

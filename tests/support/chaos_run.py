@@ -29,12 +29,14 @@ from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.rules import AdRule, Limits
 from cuepoint.schemas.topics import AD_RULES
 from cuepoint.streams.embedded_parts import start_broker
+from cuepoint.streams.heartbeats import read_all_sync
 from cuepoint.streams.producer import SyncProducer
 from cuepoint.streams.snapshot_store import SnapshotStore
 from cuepoint.streams.topics_admin import create_topics
 
 PARTITIONS = 4
 STEPS = 100  # of input, a cycle
+START_S = 120.0  # the first trends worker on a machine compiles its kernels
 CONSUME_S = 90.0
 RULES = Path(__file__).parents[2] / "ops" / "predefined_rules.yaml"
 
@@ -118,12 +120,19 @@ class Run:
         self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
 
     def begin(self) -> None:
-        """The first rules and workers."""
+        """The first rules and workers. Returns when all workers are ready. Raises TimeoutError."""
         for rule in self._rules:
             self._publish(rule)
         for role, count in ROLES.items():
             for _ in range(count):
                 self._fleet.start(role)
+        deadline = time.monotonic() + START_S
+        with self._redis.client() as client:
+            while sum(beat.state == "ready" for beat in read_all_sync(client)) < sum(ROLES.values()):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the workers were not ready within {START_S:.0f} s")
+                self._faults.look_after()
+                time.sleep(0.1)
 
     def cycle(self, number: int) -> None:
         """Input and faults, then quiet, then the checks. Raises what makes the checks impossible."""
@@ -137,10 +146,11 @@ class Run:
         faulty_s = time.monotonic() - began
         ends = self._consumed()
         quiet_s = time.monotonic() - began - faulty_s
-        asyncio.run(self._checks.take(self._loader.taken(), self._logs.fresh((*INPUTS, *OUTPUTS))))
-        self._checks.states(self._stores, self._tail)
-        with self._redis.client() as client:
-            self._checks.counters(client, ends)
+        fresh = self._logs.fresh((*INPUTS, *OUTPUTS))
+        if asyncio.run(self._checks.take(self._loader.taken(), fresh)):
+            self._checks.states(self._stores, self._tail)
+            with self._redis.client() as client:
+                self._checks.counters(client, ends)
         self._sum_up()
         check_s = time.monotonic() - began - faulty_s - quiet_s
         say(f"  faults {faulty_s:.1f} s, consumed {quiet_s:.1f} s later, checked in {check_s:.1f} s")
@@ -235,6 +245,7 @@ def run_chaos(options: Options) -> Outcome:
     with ExitStack() as stack:
         run = Run(options, folder, stack, outcome)
         run.begin()
+        say(f"ready after {time.monotonic() - began:.1f} s")
         for number in range(1, options.cycles + 1):
             try:
                 run.cycle(number)

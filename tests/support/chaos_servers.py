@@ -39,6 +39,9 @@ class ChaosKafka(KafkaCluster):
             file.writelines(f"{key}={value}\n" for key, value in QUICK.items())
 
     def _java(self, main: str, *args: str) -> subprocess.Popen[bytes]:
+        if "-t" in args:  # a cluster id that begins with a dash would be taken for an option
+            at = args.index("-t")
+            args = (*args[:at], f"--cluster-id={args[at + 1]}", *args[at + 2 :])
         command = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", main, *args]
         return launch("kafka", "", command, self.folder).process
 

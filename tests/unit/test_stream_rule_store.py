@@ -7,8 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from cuepoint.ops.rules_command import republish_rules
+from cuepoint.ops.settings import Settings
 from cuepoint.schemas.rules import AdRule, AtStart
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.rule_store import RuleConflict, RuleStore
@@ -81,3 +84,11 @@ def test_what_is_not_published_is_known(engine: Engine) -> None:
     store.mark_published(second)
     store.republish()
     assert store.unpublished() == [first, second]
+
+
+def test_rules_of_a_lost_log_are_published_anew(engine: Engine, tmp_path: Path) -> None:
+    store = RuleStore(engine)
+    store.mark_published(store.put(rule(), 0))
+    assert store.unpublished() == []
+    assert republish_rules(Settings(database_url=SecretStr(f"sqlite:///{tmp_path}/rules.db"))) == 1
+    assert [waiting.rule_id for waiting in store.unpublished()] == ["r"]
