@@ -15,6 +15,22 @@ from cuepoint.schemas.rules import AdRule
 
 # recorded with the plain, event-by-event implementation before it was made fast
 PINNED: dict[tuple[str, int], tuple[int, str]] = {
+    ("dense", 1): (1336, "ce70038b21a95c9a9b17689c8ab006e0"),
+    ("dense", 2): (1818, "6f38c72181e6e8fe4d528f50417e2bcc"),
+    ("dense", 3): (1240, "b216b81ee7ec64b9999e6cef095da868"),
+    ("dense", 4): (2226, "252e8a9dcbe5f33aa63b1ff6420c8a77"),
+    ("dense", 5): (1978, "43dbd8a021f23a8e678a367ceb8aa892"),
+    ("sparse", 1): (337, "3077700ec897b762d7a947dffc96ee79"),
+    ("sparse", 2): (227, "695f0c919746fd6d9b3eff32fc4026fd"),
+    ("sparse", 3): (382, "b16db529f80eec26e2f0aaa0c924353a"),
+    ("sparse", 4): (239, "3cc2cc2cb76a70de24ba7aef875fab89"),
+    ("sparse", 5): (263, "8af008c00573ad78ed25dfe47a647612"),
+    ("changing", 1): (1539, "2a47e2b6282c84f38f31b9423a453259"),
+    ("changing", 2): (1686, "f8a15badf2c69eaf1c3e4a5ed07c5f53"),
+    ("changing", 3): (1561, "5cabd9d64cef91bc13eaa7d6818943dc"),
+    ("changing", 4): (1686, "d86ed6ea356cf6fe3a3b9ea4ed466e2f"),
+    ("changing", 5): (1802, "8295e4d59d816a1ca8b211ae3c09dcba"),
+    ("none", 6): (77, "0724838e92ed5d8526e33651250f5c79"),
 }
 
 

@@ -64,7 +64,7 @@ class KafkaCluster:
             for node in range(self.brokers):
                 self._configure(node)
                 config = str(self._config(node))
-                self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", config).wait(60)
+                self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", config).wait(60)
             for node in range(self.brokers):
                 self.start(node)
             self.wait_ready()
