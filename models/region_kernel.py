@@ -20,10 +20,11 @@ from cuepoint.models.region_params import RegionParams
 ROOT_HALF = math.sqrt(0.5)
 # columns of a region row (float32); CODE: 0 none, 1 rapid, 2 gradual, negative downwards
 CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST, SEEN = range(12)
-WIDTH = 12
+EFFECT, NORMAL, DAYS = 12, 13, 14  # sums over the region's days: streams beyond the expectation, expectation, days
+WIDTH = 15
 # columns of an output row (float64), two rows an asset: [0] a region that closed, [1] the one that is open
-STATUS, OUT_CODE, OUT_START, OUT_END, EXPECTED, OUT_PROBABILITY = range(6)
-OUT_WIDTH = 6
+STATUS, OUT_CODE, OUT_START, OUT_END, EXPECTED, OUT_PROBABILITY, MEAN_EFFECT, MEAN_RATIO = range(8)
+OUT_WIDTH = 8
 NONE, OPENED, UPDATED, CLOSED = 0.0, 1.0, 2.0, 3.0
 # columns of the filter's output that are read here (trend_kernel)
 OUT_TREND, P_SAME, P_TREND, RUN, RISE = 6, 7, 8, 10, 11
@@ -38,6 +39,8 @@ def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[OUT_END] = end
     out[EXPECTED] = max(0.0, math.expm1(min(60.0, s[REF_LEVEL] + offset)))
     out[OUT_PROBABILITY] = s[PROBABILITY]
+    out[MEAN_EFFECT] = s[EFFECT] / max(1.0, s[DAYS])
+    out[MEAN_RATIO] = s[EFFECT] / max(1.0, s[NORMAL])
 
 
 @njit(cache=True, inline="never")
@@ -65,6 +68,7 @@ def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float,
         return False
     s[CODE], s[START], s[REF_LEVEL], s[REF_TREND] = code, start, level, trend
     s[QUIET], s[PROBABILITY] = 0.0, probability
+    s[EFFECT] = s[NORMAL] = s[DAYS] = 0.0
     return True
 
 
@@ -79,6 +83,14 @@ def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, 
     elif not seen and day - s[LAST] >= h.silent_days:
         _say(s, CLOSED, s[LAST], f[DAY_OFFSET], out)
         s[CODE] = s[C_SIGN] = 0.0
+
+
+@njit(cache=True, inline="never")
+def _sum_up(s: Any, count: float, out: Any) -> None:
+    if s[CODE] != 0.0:
+        s[EFFECT] += count - out[EXPECTED]
+        s[NORMAL] += out[EXPECTED]
+        s[DAYS] += 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -120,6 +132,7 @@ def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any
             _say(s, OPENED, 0.0, f[DAY_OFFSET], out[i, 1])
         if seen:
             s[LAST] = day
+            _sum_up(s, counts[i], out[i, 1])
         for k in range(WIDTH):
             row[k] = s[k]
 

@@ -48,8 +48,11 @@ def _change(scored: ScoredDay, i: int, which: int, asset_id: str) -> Change:
     direction: Literal["up", "down"] = "up" if r[region.OUT_CODE] > 0 else "down"
     start = dt.date.fromordinal(int(r[region.OUT_START]))
     count = float(scored.counts[i]) if scored.counts[i] >= 0 else None
-    size = (f[trend.OUT_LEVEL] if count is None else count) - r[region.EXPECTED]
     status = _STATUS[r[region.STATUS]]
+    size = (f[trend.OUT_LEVEL] if count is None else count) - r[region.EXPECTED]
+    ratio = size / max(1.0, r[region.EXPECTED])
+    if status == "closed":  # what it was on the whole; its last day may already lie on the other side
+        size, ratio = r[region.MEAN_EFFECT], r[region.MEAN_RATIO]
     return Change(
         change_id=change_id(asset_id, kind, direction, start),
         revision=1,
@@ -62,7 +65,7 @@ def _change(scored: ScoredDay, i: int, which: int, asset_id: str) -> Change:
         end=dt.date.fromordinal(int(r[region.OUT_END])) if status == "closed" else None,
         probability=min(1.0, max(0.0, r[region.OUT_PROBABILITY])),
         size_per_day=size,
-        size_percent=100.0 * size / max(1.0, r[region.EXPECTED]),
+        size_percent=100.0 * ratio,
         count=count,
         expected=r[region.EXPECTED],
         lower_80=f[trend.LOWER_80],

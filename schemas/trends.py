@@ -98,7 +98,8 @@ class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
     day: dt.date  # the day this revision speaks of
     end: dt.date | None = None
     probability: Probability
-    size_per_day: float  # streams a day above (below) what was expected before the region began, at `day`
+    # streams a day above (below) what was expected before the region began: at `day`; once closed, the mean of its days
+    size_per_day: float
     size_percent: float
     count: float | None
     expected: float
