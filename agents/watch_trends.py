@@ -30,6 +30,7 @@ VERSION = 2
 MOST_SINGLY = 64
 AssetDays = Literal["all", "open"]
 _decode = decoder(TrendMessage).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # the last: a record without value
 _said = msgspec.msgpack.Decoder(list[tuple[int, Change, int]])
 
 
@@ -171,20 +172,19 @@ class WatchTrends:
 
 def warm_up() -> None:
     """Compile all that is compiled here, or load it from numba's cache, by following a report of one record."""
-    source, day = {"dsp": "d", "territory": "WW"}, dt.date(2020, 1, 1)
-    partition, at_ms = WatchTrends()._begin(0), int(dt.datetime(2020, 1, 2, tzinfo=dt.UTC).timestamp() * 1000)
-    partition.handle(ReportOpened(**source, day=day), at_ms, 0)
-    record = TrendRecord(**source, day=day, asset_id="a", count=1)
+    partition, day = WatchTrends()._begin(0), dt.date(1970, 1, 1)
+    partition.handle(ReportOpened(dsp="d", day=day), 0, 0)
+    record = TrendRecord(dsp="d", day=day, asset_id="a", count=1)
     partition.ledger.append(pack([encode(record)]), 0)
-    partition.handle(record, at_ms, 1)
-    partition.handle(ReportCompleted(**source, day=day, records=2, partition_records=2), at_ms, 2)
+    partition.handle(record, 0, 1)
+    partition.handle(ReportCompleted(dsp="d", day=day, records=2, partition_records=2), 0, 2)
 
 
 def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing]:
     """The exact path: a message that the strict decoder reads, or a dead letter."""
     try:
         message = _decode(batch.values[i])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         fault = explain(error)
         return [_dead(batch, i, Refusal(fault.code, fault.field, fault.reason))]
     verdict = partition.handle(message, batch.timestamps[i], batch.offsets[i])
@@ -232,7 +232,7 @@ def _dead(batch: Batch, i: int, refusal: Refusal) -> Outgoing:
         code=refusal.code,
         field=refusal.field[:512],
         reason=refusal.reason[:2048],
-        original=batch.values[i],
+        original=batch.values[i] or b"",
         at=batch.timestamps[i],
     )
     return Outgoing(DEAD_TREND_RECORDS, batch.topic, letter, f"{batch.topic}:{batch.partition}:{batch.offsets[i]}")

@@ -57,6 +57,14 @@ def _signal(f: Any, h: Any) -> tuple[float, float]:
     return 0.0, 0.0
 
 
+@njit(cache=True)
+def _begin_candidate(s: Any, f: Any, day: float, h: Any) -> None:
+    """Where the ramp's score changes its sign, a change may have begun."""
+    sign = 1.0 if f[RISE] > 0.0 else -1.0
+    if sign != s[C_SIGN] or day - s[LAST] > h.silent_days:
+        s[C_SIGN], s[C_START], s[C_LEVEL], s[C_TREND] = sign, day, f[PRIOR_LEVEL], f[PRIOR_TREND]
+
+
 @njit(cache=True, inline="never")
 def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float, h: Any) -> bool:
     """Open a region if the change is large enough; says whether it did."""
@@ -93,6 +101,22 @@ def _sum_up(s: Any, count: float, out: Any) -> None:
         s[DAYS] += 1.0
 
 
+@njit(cache=True, inline="never")
+def _speak(s: Any, f: Any, code: float, probability: float, day: float, count: float, h: Any, out: Any) -> None:
+    """The day of an asset with an open region or a verdict; out (2, OUT_WIDTH)."""
+    seen = count >= 0.0
+    if s[CODE] != 0.0:
+        if code * s[CODE] > 0.0:
+            s[PROBABILITY] = max(s[PROBABILITY], probability)
+        _close_if_over(s, f, day, seen, code, h, out[0])
+        if s[CODE] != 0.0:
+            _say(s, UPDATED, 0.0, f[DAY_OFFSET], out[1])
+    if s[CODE] == 0.0 and code != 0.0 and _open(s, f, code, probability, day, math.log1p(count), h):
+        _say(s, OPENED, 0.0, f[DAY_OFFSET], out[1])
+    if seen:
+        _sum_up(s, count, out[1])
+
+
 @njit(cache=True, nogil=True)
 def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any, out: Any) -> None:
     """Advance the regions of ``state[rows[i]]`` by one day.
@@ -102,43 +126,27 @@ def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any
     """
     s = np.empty(WIDTH)
     for i in range(rows.shape[0]):
-        row = state[rows[i]]
-        out[i, :, STATUS] = NONE
+        row = rows[i]
+        out[i, 0, STATUS] = out[i, 1, STATUS] = NONE
         seen = counts[i] >= 0.0
-        if row[SEEN] == 0.0 and not seen:
+        if state[row, SEEN] == 0.0 and not seen:
             continue
         f = filtered[i]
         for k in range(WIDTH):
-            s[k] = row[k]
+            s[k] = state[row, k]
         s[C_LEVEL] += s[C_TREND]
         s[C_TREND] *= h.damping
         s[REF_LEVEL] += s[REF_TREND]
         s[REF_TREND] *= h.damping
         code, probability = 0.0, 0.0
         if seen:
-            sign = 1.0 if f[RISE] > 0.0 else -1.0
-            if sign != s[C_SIGN] or day - s[LAST] > h.silent_days:
-                s[C_SIGN], s[C_START], s[C_LEVEL], s[C_TREND] = sign, day, f[PRIOR_LEVEL], f[PRIOR_TREND]
+            _begin_candidate(s, f, day, h)
             s[SEEN] += 1.0
             if s[SEEN] > h.wait_days:
                 code, probability = _signal(f, h)
-        if s[CODE] != 0.0:
-            if code * s[CODE] > 0.0:
-                s[PROBABILITY] = max(s[PROBABILITY], probability)
-            _close_if_over(s, f, day, seen, code, h, out[i, 0])
-            if s[CODE] != 0.0:
-                _say(s, UPDATED, 0.0, f[DAY_OFFSET], out[i, 1])
-        if s[CODE] == 0.0 and code != 0.0 and _open(s, f, code, probability, day, math.log1p(counts[i]), h):
-            _say(s, OPENED, 0.0, f[DAY_OFFSET], out[i, 1])
+        if s[CODE] != 0.0 or code != 0.0:  # few assets
+            _speak(s, f, code, probability, day, counts[i], h, out[i])
         if seen:
             s[LAST] = day
-            _sum_up(s, counts[i], out[i, 1])
         for k in range(WIDTH):
-            row[k] = s[k]
-
-
-def warm_up() -> None:
-    """Compile the kernel, or load it from numba's cache."""
-    one = np.zeros(1, dtype=np.int64)
-    state = np.zeros((1, WIDTH), dtype=np.float32)
-    follow(state, one, np.array([1.0]), 1.0, np.ones((1, 18)), RegionParams(), np.empty((1, 2, OUT_WIDTH)))
+            state[row, k] = s[k]

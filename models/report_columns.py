@@ -27,12 +27,17 @@ class Packed(NamedTuple):
 
 
 def pack(values: Sequence[bytes]) -> Packed:
+    """A record without a value (None, whatever the type says) takes no room.
+
+    >>> pack([b"ab", b"c"]).ends.tolist(), pack([b"ab", None, b"c"]).ends.tolist()
+    ([2, 3], [2, 2, 3])
     """
-    >>> pack([b"ab", b"c"]).ends.tolist()
-    [2, 3]
-    """
+    try:
+        buffer = b"".join([*values, bytes(PADDING)])
+    except TypeError:
+        return pack([value or b"" for value in values])
     ends = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
-    return Packed(np.frombuffer(b"".join([*values, bytes(PADDING)]), dtype=np.uint8), np.cumsum(ends))
+    return Packed(np.frombuffer(buffer, dtype=np.uint8), np.cumsum(ends))
 
 
 class OpenReport:

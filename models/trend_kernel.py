@@ -196,7 +196,7 @@ def _return(s: Any, p: Any, h: Any) -> None:
 
 
 @njit(cache=True)
-def _absorb(s: Any, p: Any, pb: Any, error: float, dow: int, f: float, h: Any) -> float:
+def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, h: Any) -> float:
     """Update by an observation ``error`` above its forecast of variance ``f`` (by the scale); returns its normal score.
 
     Student-t noise: an outlier is discounted, a second of the same sign is taken for a shift of the level.
@@ -213,7 +213,7 @@ def _absorb(s: Any, p: Any, pb: Any, error: float, dow: int, f: float, h: Any) -
     if shift:
         extra = error * error / s[SCALE]
         p[0] += extra
-        _project(s, p, dow, pb)
+        pb[0] += extra
         f += extra
     else:
         f *= max(1.0, (nu + z2) / (nu + 1.0))
@@ -234,12 +234,11 @@ def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, o
     """One day of one asset that has been seen before."""
     seen = count >= 0.0
     young = by_age[0, min(int(s[AGE]), by_age.shape[1] - 1)]
-    if s[GAP] >= 1.0:  # a gap widens the level only so far
-        known = p[0] * s[SCALE] < h.gap_sd * h.gap_sd
-        q_level = h.level_variance * (1.0 + h.young_boost * young) if known else 0.0
-        _predict(s, p, q_level, 0.0, h.season_variance, h.gap_damping)
-    else:
-        _predict(s, p, h.level_variance * (1.0 + h.young_boost * young), h.trend_variance, h.season_variance, h.damping)
+    gap = s[GAP] >= 1.0
+    known = not gap or p[0] * s[SCALE] < h.gap_sd * h.gap_sd  # a gap widens the level only so far
+    q_level = h.level_variance * (1.0 + h.young_boost * young) if known else 0.0
+    _predict(s, p, q_level, 0.0 if gap else h.trend_variance, h.season_variance, h.gap_damping if gap else h.damping)
+    if not gap:
         s[LEVEL] += h.young_drift * young
     if not seen:
         _pass_gap(s, not math.isnan(count), h)
@@ -252,7 +251,7 @@ def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, o
     out[i, UPPER_95] = s[SCALE] * f
     out[i, OUT_AGE] = s[AGE]
     if seen:
-        score = _absorb(s, p, pb, math.log1p(count) - m, dow, f, h)
+        score = _absorb(s, p, pb, math.log1p(count) - m, f, h)
         out[i, SCORE] = score
         away = s[ABSENT_DAYS]
         if s[GAP] >= h.return_days:
@@ -325,10 +324,3 @@ def to_counts(out: Any, h: Any) -> None:
         out[i, LOWER_95] = _streams(m - h.half_width_95 * deviation)
         out[i, UPPER_95] = _streams(m + h.half_width_95 * deviation)
         out[i, OUT_LEVEL] = _streams(out[i, OUT_LEVEL])
-
-
-def warm_up() -> None:
-    """Compile the kernel, or load it from numba's cache (a writable ``__pycache__``, home or NUMBA_CACHE_DIR)."""
-    state, out, h = np.full((1, WIDTH), NEVER, dtype=np.float32), np.empty((1, OUT_WIDTH)), TrendParams()
-    step(state, np.zeros(1, dtype=np.int64), np.array([1.0]), 0, h, tables(h), out)
-    to_counts(out, h)

@@ -71,6 +71,9 @@ class WorkerSettings(BaseSettings):
     producer_queue_records: int = Field(200_000, ge=100, description="records waiting to be sent, at most")
     producer_queue_bytes: int = Field(128 * MEBIBYTE, ge=MEBIBYTE, description="bytes waiting to be sent, at most")
     producer_linger_ms: float = Field(2.0, ge=0, le=1000, description="how long a record may wait for company")
+    asset_days: Literal["all", "open"] = Field(
+        "all", description="scored days told of: those of all assets with data, or only of those with an open region"
+    )
     gc_freeze: bool = Field(True, description="exempt what is loaded at start from garbage collection")
     gc_threshold: int = Field(
         200_000, ge=700, description="allocations between two collections of the youngest generation"

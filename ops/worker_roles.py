@@ -46,13 +46,11 @@ def make_role(name: str, settings: Settings, redis: Redis) -> Role:
     return _MAKERS[name](settings, redis)
 
 
-def _trends(_settings: Settings, _redis: Redis) -> Role:
-    from cuepoint.agents.watch_trends import WatchTrends
-    from cuepoint.models import region_kernel, trend_kernel
+def _trends(settings: Settings, _redis: Redis) -> Role:
+    from cuepoint.agents.watch_trends import WatchTrends, warm_up
 
-    trend_kernel.warm_up()
-    region_kernel.warm_up()
-    return Role(agents=[WatchTrends()])
+    warm_up()
+    return Role(agents=[WatchTrends(asset_days=settings.asset_days)])
 
 
 def _session_settings(settings: Settings) -> SessionSettings:
@@ -100,12 +98,17 @@ def _sessions(settings: Settings, _redis: Redis) -> Role:
 
 
 def _counts(settings: Settings, redis: Redis) -> Role:
+    """All that goes to Redis: beside SQL's single writer a decision would wait for it."""
     from cuepoint.agents.count import CountDecisions, CountEvents
+    from cuepoint.agents.serve_decisions import ServeDecisions
     from cuepoint.models import count_keys
+    from cuepoint.streams.decision_feed import DecisionFeed
     from cuepoint.streams.redis_counters import RedisCounters
 
     counters = RedisCounters(redis, settings.log_id, count_keys.ttl_s)
-    return Role(agents=[CountEvents(counters, _session_settings(settings)), CountDecisions(counters)])
+    feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session)
+    counting: list[Processor] = [CountEvents(counters, _session_settings(settings)), CountDecisions(counters)]
+    return Role(agents=[*counting, ServeDecisions(feed)])
 
 
 class _ThreadedHistory:
@@ -122,17 +125,14 @@ class _ThreadedHistory:
         return await asyncio.to_thread(self._writer.position, topic, partition)
 
 
-def _views(settings: Settings, redis: Redis) -> Role:
+def _views(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.record_history import RecordHistory
-    from cuepoint.agents.serve_decisions import ServeDecisions
     from cuepoint.streams.database import open_engine, upgrade
-    from cuepoint.streams.decision_feed import DecisionFeed
     from cuepoint.streams.history import HistoryWriter
 
     engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
     upgrade(engine)
     writer = HistoryWriter(engine, settings.log_id)
-    feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session)
 
     async def prune() -> None:
         days, trend_days = settings.history_days, settings.trend_history_days
@@ -147,8 +147,7 @@ def _views(settings: Settings, redis: Redis) -> Role:
     async def close() -> None:
         engine.dispose()
 
-    agents: list[Processor] = [RecordHistory(_ThreadedHistory(writer)), ServeDecisions(feed)]
-    return Role(agents=agents, jobs=[prune], close=close, engine=engine)
+    return Role(agents=[RecordHistory(_ThreadedHistory(writer))], jobs=[prune], close=close, engine=engine)
 
 
 _MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {

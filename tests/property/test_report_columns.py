@@ -167,6 +167,17 @@ def test_what_looks_almost_like_a_record_is_read_as_strictly(old: bytes, new: by
     assert asyncio.run(follow(values, 1000)) == exactly(values)
 
 
+@pytest.mark.parametrize("poison", [None, b"", b'{"type":"trend-record.v1","x":' + b"[" * 100_000])
+def test_a_record_that_cannot_even_be_decoded_is_a_dead_letter_and_stops_nothing(poison: bytes | None):
+    begin, end = ReportOpened(dsp="d", day=DAY), ReportCompleted(dsp="d", day=DAY, records=2, partition_records=2)
+    good = [encode(TrendRecord(asset_id=name, dsp="d", day=DAY, count=5)) for name in "ab"]
+    out, state = asyncio.run(follow([encode(begin), good[0], poison, good[1], encode(end)], 1000))
+    letter, *days = [o.message for o in out]
+    assert (letter.code, letter.offset, letter.original) == ("malformed", 2, poison or b"")
+    assert [d.asset_id for d in days] == ["a", "b"]
+    assert (out, state) == exactly([encode(begin), good[0], poison, good[1], encode(end)])
+
+
 @given(st.lists(st.tuples(st.text(alphabet='abé\\"', min_size=1, max_size=9), st.integers(0, 2**53)), min_size=1))
 @settings(deadline=None)
 def test_records_of_our_encoder_are_read_as_they_are(pairs: list[tuple[str, int]]):

@@ -100,4 +100,6 @@ assert before[report_kernel.parse] and compiled() == before, (before, compiled()
 
 
 def test_after_warming_up_nothing_is_compiled_any_more():
-    subprocess.run([sys.executable, "-c", WARM], check=True, cwd=Path(__file__).parent, timeout=120)
+    folder = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", WARM], capture_output=True, check=False, cwd=folder, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
