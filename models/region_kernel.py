@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from cuepoint.models.region_params import RegionParams
-
 ROOT_HALF = math.sqrt(0.5)
 # columns of a region row (float32); CODE: 0 none, 1 rapid, 2 gradual, negative downwards
 CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST, SEEN = range(12)
