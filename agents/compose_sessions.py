@@ -27,6 +27,8 @@ from cuepoint.schemas.topics import (
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
+SLICE = 256  # events decoded at once: they are still in the processor's cache when they are taken in
+
 
 class Rules(Protocol):
     """Where the rules come from; the runtime fills the book from the ad-rules topic between batches."""
@@ -70,18 +72,14 @@ class ComposeSessions:
         if held is None:
             held = self._partitions[batch.partition] = _Partition(self._settings)
         skip = sum(1 for offset in batch.offsets if offset < held.next_offset) if batch.first < held.next_offset else 0
-        events, places, refused = decode_events(batch.values[skip:] if skip else batch.values)
-        whole = not refused and not skip
-        stamps = batch.timestamps if whole else [batch.timestamps[place + skip] for place in places]
-        results = Results()
-        held.engine.run(events, stamps, self._rules.book(), results)
+        results, refused, book = Results(), [], self._rules.book()
+        for start in range(skip, len(batch), SLICE):
+            refused += _take_in(held.engine, batch, start, book, results)
         held.next_offset = max(held.next_offset, batch.last + 1)
         self.repeats += results.repeats
         self.late += results.late
         outgoing = [Outgoing(AD_DECISIONS, d.session_id, d, d.decision_id) for d in results.decisions]
-        if refused or results.refused:
-            refused += [(places[index], error) for index, error in results.refused]
-            outgoing += (_dead_letter(batch, place + skip, error) for place, error in sorted(refused, key=_place))
+        outgoing += (_dead_letter(batch, place, error) for place, error in refused)
         if results.faults:
             outgoing += _rule_faults(held, batch.partition, results.faults)
         return outgoing
@@ -111,6 +109,23 @@ class ComposeSessions:
     def forget(self, partition: int) -> None:
         """The partition went to another worker."""
         self._partitions.pop(partition, None)
+
+
+def _take_in(
+    engine: SessionEngine, batch: Batch, start: int, book: RuleBook, results: Results
+) -> list[tuple[int, ContractError]]:
+    """Take in a slice of the batch; what of it is refused, by place in the batch."""
+    stop = start + SLICE
+    events, places, refused = decode_events(batch.values[start:stop])
+    stamps = batch.timestamps[start:stop]
+    if refused:
+        stamps = [stamps[place] for place in places]
+    engine.run(events, stamps, book, results)
+    if results.refused:
+        refused += [(places[index], error) for index, error in results.refused]
+        refused.sort(key=_place)
+        results.refused.clear()
+    return [(start + place, error) for place, error in refused]
 
 
 def _place(refusal: tuple[int, ContractError]) -> int:

@@ -16,21 +16,24 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import cuepoint
 from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.playback import PlayerEvent
+from cuepoint.schemas.playback import PlayerEvent, PlayerEventKind
 from cuepoint.schemas.topics import AD_DECISIONS
 from cuepoint.streams.batch import Batch
 
 sys.path.append(str(Path(__file__).parent / "stream"))
-from workload import START_MS, player_events, twenty_rules  # noqa: E402 - the same rules and viewers as bench-stream
+from workload import START_MS, player_events, twenty_rules
 
 BATCH, HEARTBEAT_S = 20_000, 10.0
+KINDS: tuple[PlayerEventKind, ...] = ("session_started", "video_started", "progressed")
 GC_THRESHOLDS = (200_000, 20, 50)
 
 
@@ -46,41 +49,35 @@ class Rules:
         return self._book
 
 
-def heartbeats(count: int, sessions: int) -> list[PlayerEvent]:
-    """``count`` events of sessions that each start one video of an hour and play on."""
-    events: list[PlayerEvent] = []
-    seq = 0
-    while len(events) < count:
+def heartbeats(sessions: int) -> Iterator[PlayerEvent]:
+    """Events of sessions that each start one video of an hour and play on, without end."""
+    for seq in count():
+        fields: dict[str, Any] = {"device": "mobile", "country": "DE"} if seq < 2 else {}
+        if seq == 1:
+            fields |= {"duration_s": 3600.0, "category": "news"}
         for number in range(sessions):
-            kind = ("session_started", "video_started")[seq] if seq < 2 else "progressed"
-            at_ms, viewer = START_MS + seq * 10_000 + number, {"device": "mobile", "country": "DE"}
-            playing = {"video_id": f"video-{number % 200:03d}", "position_s": max(0, seq - 1) * HEARTBEAT_S}
-            event = PlayerEvent(
+            if seq:
+                fields |= {"video_id": f"video-{number % 200:03d}", "position_s": (seq - 1) * HEARTBEAT_S}
+            at_ms = START_MS + seq * 10_000 + number
+            yield PlayerEvent(
                 event_id=f"bench-{number:06d}-{seq}",
                 session_id=f"bench-{number:06d}",
                 seq=seq,
-                kind=kind,  # type: ignore[arg-type]
+                kind=KINDS[min(seq, 2)],
                 at=at_ms,
                 received_at=at_ms,
-                **(playing if seq else {}),
-                **(viewer if seq < 2 else {}),
-                **({"duration_s": 3600.0, "category": "news"} if seq == 1 else {}),
+                **fields,
             )
-            events.append(event)
-        seq += 1
-    return events[:count]
 
 
-def batches(events: Sequence[PlayerEvent]) -> list[Batch]:
+def batches(events: Iterable[PlayerEvent]) -> Iterator[Batch]:
     """The log as the transport hands it over."""
-    values = [encode(event) for event in events]
-    cut: list[Batch] = []
-    for first in range(0, len(values), BATCH):
-        part, last = values[first : first + BATCH], min(first + BATCH, len(values)) - 1
-        stamps = [event.received_at for event in events[first : first + BATCH]]
-        offsets = range(first, last + 1)
-        cut.append(Batch("events", 0, first, last, part, [None] * len(part), offsets, stamps))
-    return cut
+    source, first = iter(events), 0
+    while part := list(islice(source, BATCH)):
+        values, stamps = [encode(event) for event in part], [event.received_at for event in part]
+        offsets = range(first, first + len(part))
+        yield Batch("events", 0, first, offsets[-1], values, [None] * len(part), offsets, stamps)
+        first += len(part)
 
 
 def one_pass(log: Sequence[Batch], rules: Rules) -> tuple[float, int]:
@@ -105,23 +102,24 @@ def resident_bytes() -> int:
 
 def bytes_per_session(sessions: int) -> float:
     """Growth of the process by so many sessions in the middle of a video."""
-    log = batches(heartbeats(sessions * 6, sessions))
     agent = ComposeSessions(Rules())
     agent.restore(0, None)
-    gc.collect()
-    before = resident_bytes()
 
-    async def feed() -> None:
+    async def feed(log: Iterable[Batch]) -> None:
         for part in log:
             await agent.process(part)
 
-    asyncio.run(feed())
+    asyncio.run(feed(batches(islice(heartbeats(100), 3 * BATCH))))  # what a batch needs is there from now on
+    agent.restore(0, None)
+    gc.collect()
+    before = resident_bytes()
+    asyncio.run(feed(batches(islice(heartbeats(sessions), 6 * sessions))))
     gc.collect()
     return (resident_bytes() - before) / agent.live_sessions
 
 
 def measure(events: Sequence[PlayerEvent], passes: int) -> dict[str, float]:
-    log, rules = batches(events), Rules()
+    log, rules = list(batches(events)), Rules()
     one_pass(log[:2], rules)
     found = [one_pass(log, rules) for _ in range(passes)]
     other = sum(1 for event in events if event.kind != "progressed") / len(events)
@@ -137,15 +135,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="a fifth of the events")
     quick = parser.parse_args().quick
-    count, sessions, passes = (100_000, 2_500, 5) if quick else (500_000, 10_000, 7)
+    events, sessions, passes = (100_000, 2_500, 5) if quick else (500_000, 10_000, 7)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    memory = bytes_per_session(20_000 if quick else 50_000)
+    memory = bytes_per_session(100_000)
     mixes = {
-        "heartbeats": measure(heartbeats(count, sessions // 5), passes),
-        "simulator": measure(player_events(count, sessions), passes),
+        "heartbeats": measure(list(islice(heartbeats(sessions // 5), events)), passes),
+        "simulator": measure(player_events(events, sessions), passes),
     }
-    print(f"cuepoint {cuepoint.__version__}, {count} events, medians of {passes}, load {os.getloadavg()[0]:.1f}")
+    print(f"cuepoint {cuepoint.__version__}, {events} events, medians of {passes}, load {os.getloadavg()[0]:.1f}")
     print(f"{'mix':12} {'events/CPU s':>13} {'best':>10} {'not heartbeats':>15} {'decisions':>10}")
     for name, row in mixes.items():
         print(

@@ -101,7 +101,9 @@ def _video_names(video_id: str | None, category: str) -> dict[str, str]:
 
 
 class DecisionCounter:
-    """Counts decisions once: within a session they are numbered, and a number that is not new is a repeat."""
+    """Counts decisions once: within a session they are numbered, and a number that is not new is a repeat. So is a
+    decision from before the time that sessions are remembered: the log is in the order of time, but for what a worker
+    that begins again from an older state says once more."""
 
     def __init__(self) -> None:
         self.last: dict[str, tuple[int, int]] = {}  # session -> (number, decided_at), the oldest first
@@ -111,6 +113,8 @@ class DecisionCounter:
         """The increments of these decisions, in the order of the log."""
         tally = Tally()
         for decision in decisions:
+            if decision.session_id not in self.last and decision.decided_at + FORGET_MS < self.clock:
+                continue
             number, _ = self.last.pop(decision.session_id, (0, 0))
             self.clock = max(self.clock, decision.decided_at)
             self.last[decision.session_id] = (max(number, decision.number), self.clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,21 @@ class Packed(NamedTuple):
     ends: Ints
 
 
+@runtime_checkable
+class Packable(Protocol):
+    """Values that stand in a buffer already."""
+
+    def packed(self, padding: int) -> tuple[NDArray[np.uint8], Ints]: ...
+
+
 def pack(values: Sequence[bytes]) -> Packed:
     """A record without a value (None, whatever the type says) takes no room.
 
     >>> pack([b"ab", b"c"]).ends.tolist(), pack([b"ab", None, b"c"]).ends.tolist()
     ([2, 3], [2, 2, 3])
     """
+    if isinstance(values, Packable):
+        return Packed(*values.packed(PADDING))
     try:
         buffer = b"".join([*values, bytes(PADDING)])
     except TypeError:

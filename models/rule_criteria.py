@@ -75,12 +75,7 @@ def compile_criteria(tree: CriteriaTree, ad: AdFormat) -> Predicate | None:
 
 def _compile(tree: CriteriaTree, ad: AdFormat) -> Predicate:
     if isinstance(tree, All | AnyOf):
-        parts = tuple(_compile(part, ad) for part in tree.of)
-        if len(parts) == 1:
-            return parts[0]
-        if isinstance(tree, All):
-            return lambda s, at: all(part(s, at) for part in parts)
-        return lambda s, at: any(part(s, at) for part in parts)
+        return _together(tuple(_compile(part, ad) for part in tree.of), every=isinstance(tree, All))
     if isinstance(tree, Not):
         negated = _compile(tree.of, ad)
         return lambda s, at: not negated(s, at)
@@ -95,6 +90,17 @@ def _compile(tree: CriteriaTree, ad: AdFormat) -> Predicate:
         return value is not None and relate(value, wanted)
 
     return compare
+
+
+def _together(parts: tuple[Predicate, ...], *, every: bool) -> Predicate:
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) == 2:  # most are: without the generator of the general case
+        one, other = parts
+        return (lambda s, at: one(s, at) and other(s, at)) if every else (lambda s, at: one(s, at) or other(s, at))
+    if every:
+        return lambda s, at: all(part(s, at) for part in parts)
+    return lambda s, at: any(part(s, at) for part in parts)
 
 
 def split_criteria(tree: CriteriaTree) -> tuple[CriteriaTree, CriteriaTree]:

@@ -32,11 +32,16 @@ TABLE_S, GROWTH_S = 4 * 3600.0, 900.0
 class CompiledRule:
     """A rule made ready once per version: criteria as a closure, frequency as a series."""
 
-    __slots__ = ("criteria", "fixed", "order", "readers", "rule", "rule_id", "series", "text")
+    __slots__ = (
+        "criteria", "fixed", "min_gap_s", "order", "per_session", "per_video", "readers", "rule", "rule_id", "series",
+        "text",
+    )  # fmt: skip
 
     def __init__(self, rule: AdRule) -> None:
         self.rule, self.rule_id = rule, rule.rule_id
         self.order = (rule.priority, rule.rule_id)  # the lowest is asked first
+        limits = rule.limits
+        self.min_gap_s, self.per_session, self.per_video = limits.min_gap_s, limits.per_session, limits.per_video
         fixed, rest = split_criteria(rule.criteria)
         self.fixed: Predicate | None = compile_criteria(fixed, rule.format)  # asked once for all plays alike
         self.criteria: Predicate | None = compile_criteria(rest, rule.format)  # asked at each occasion
@@ -135,7 +140,10 @@ class Timeline:
 class Plan:
     """The rules in scope for one video and viewer, sorted by what triggers them. Shared by all plays alike."""
 
-    __slots__ = ("actions", "break_at", "breaks", "ends", "min_gap_s", "moment", "of_session", "of_view", "starts")
+    __slots__ = (
+        "action_gap_s", "actions", "break_at", "breaks", "ends", "min_gap_s", "moment", "of_session", "of_view",
+        "start_gap_s", "starts",
+    )  # fmt: skip
 
     def __init__(self, moment: ActiveRules, rules: Sequence[CompiledRule], duration_s: float | None) -> None:
         self.moment = moment
@@ -148,11 +156,13 @@ class Plan:
             if isinstance(rule.rule.insertion, OnAction):
                 action = rule.rule.insertion.action
                 self.actions[action] = (*self.actions.get(action, ()), rule)
+        self.start_gap_s = min((rule.min_gap_s for rule in self.starts), default=float("inf"))
+        self.action_gap_s = min((r.min_gap_s for asked in self.actions.values() for r in asked), default=float("inf"))
         breaks = [Break(at, rule) for rule in rules for at in rule.positions(duration_s)]
         self.breaks = tuple(sorted(breaks, key=lambda b: (b.position_s, b.rule.order)))
         self.break_at = [b.position_s for b in self.breaks]
         placed = [b.rule for b in self.breaks] + [rule for rule in rules if rule.series is not None]
-        self.min_gap_s = min((rule.rule.limits.min_gap_s for rule in placed), default=float("inf"))
+        self.min_gap_s = min((rule.min_gap_s for rule in placed), default=float("inf"))
 
     def crossed(self, after_s: float, up_to_s: float) -> tuple[Break, ...]:
         """Breaks after ``after_s`` and at or before ``up_to_s``."""
@@ -160,14 +170,18 @@ class Plan:
             return ()
         return self.breaks[bisect_right(self.break_at, after_s) : bisect_right(self.break_at, up_to_s)]
 
-    def next_due_s(self, position_s: float, reached_s: float, view_s: float, session_s: float) -> float:
-        """The first position at which playing on from ``position_s`` makes something due."""
-        next_break = bisect_right(self.break_at, reached_s)
-        due_s = self.break_at[next_break] if next_break < len(self.break_at) else float("inf")
+    def next_break_s(self, reached_s: float) -> float:
+        """The first break after ``reached_s``."""
+        following = bisect_right(self.break_at, reached_s)
+        return self.break_at[following] if following < len(self.break_at) else float("inf")
+
+    def next_moment_s(self, view_s: float, session_s: float) -> float:
+        """The seconds of the session played when the next occasion of a series comes, if this video plays on."""
+        due_s = float("inf")
         if self.of_view.rules:
-            due_s = min(due_s, position_s + (self.of_view.following(view_s) - view_s))
+            due_s = session_s + (self.of_view.following(view_s) - view_s)
         if self.of_session.rules:
-            due_s = min(due_s, position_s + (self.of_session.following(session_s) - session_s))
+            due_s = min(due_s, self.of_session.following(session_s))
         return due_s
 
 
@@ -178,18 +192,19 @@ class ActiveRules:
 
     def __init__(self, begins: float, until: float, rules: Sequence[CompiledRule]) -> None:
         self.begins, self.until, self.rules = begins, until, tuple(rules)
-        self._plans: dict[Play, Plan] = {}
+        self._plans: dict[tuple[object, ...], Plan] = {}
         self._timelines: dict[tuple[CompiledRule, ...], Timeline] = {}
         self._by_video = any(rule.rule.scope.videos for rule in rules)
 
     def plan(self, video_id: str, duration_s: float | None, category: str, channel: str, country: str) -> Plan:
         """What applies to a play of this video; made once for all plays alike."""
-        play = Play(video_id if self._by_video else None, duration_s, category, channel, country)
-        plan = self._plans.get(play)
+        key = (video_id if self._by_video else None, duration_s, category, channel, country)
+        plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
-            plan = self._plans[play] = Plan(self, [rule for rule in self.rules if _applies(rule, play)], duration_s)
+            play = Play(*key)
+            plan = self._plans[key] = Plan(self, [rule for rule in self.rules if _applies(rule, play)], duration_s)
         return plan
 
     def timeline(self, rules: Iterable[CompiledRule]) -> Timeline:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from math import ceil
 from typing import Any
 
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.rule_plan import ActiveRules
 from cuepoint.models.session_decide import Results
-from cuepoint.models.session_playback import MAX_MISSING, absorb, advance
+from cuepoint.models.session_playback import MAX_MISSING, MOVES, absorb, advance, react
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.models.session_state import SessionState
 from cuepoint.schemas.errors import ContractError
@@ -45,40 +46,60 @@ class SessionEngine:
 
     def run(self, events: Sequence[PlayerEvent], stamps: Sequence[int], book: RuleBook, out: Results) -> None:
         """Take in events in the order of the log. ``stamps`` are the broker's times (ms; 0 or less: none)."""
-        sessions, timeout, skew, rules = self.sessions, self._timeout, self._skew, book.at(self.clock)
-        begins, until, clock, sweep_at = rules.begins, rules.until, self.clock, self._swept_at + SWEEP_MS
+        sessions, timeout, skew, clock = self.sessions, self._timeout, self._skew, self.clock
+        rules = book.at(clock)
+        since, before = self._span(rules)
         for index, event in enumerate(events):
-            # the common case, written out: a heartbeat up to which nothing can be due only moves the position
-            at_ms = event.received_at
-            if event.kind == "progressed" and begins <= at_ms < until and 0 < at_ms < sweep_at:
-                session = sessions.get(event.session_id)
+            at_ms, session = event.received_at, sessions.get(event.session_id)
+            if (
+                session is not None
+                and event.seq == session.seq + 1
+                and since <= at_ms < before
+                and at_ms <= session.closes_at
+                and (at_ms <= clock or not 0 < stamps[index] < at_ms - skew)
+            ):  # the next event of an open session, with no change of rules and no sweep between: what step comes to
+                if at_ms > clock:  # noqa: PLR1730 - a call costs more than the comparison
+                    clock = at_ms
+                kind, plan = event.kind, session.plan
                 if (
-                    session is not None
-                    and event.seq == session.seq + 1
+                    kind in MOVES
                     and session.position_s <= event.position_s <= session.quiet_until_s
-                    and at_ms <= session.closes_at
+                    and plan is not None
+                    and plan.moment is rules
                     and event.video_id == session.video_id
-                    and session.plan is not None
-                    and session.plan.moment is rules
-                    and (at_ms <= clock or not 0 < stamps[index] < at_ms - skew)
-                ):
+                ):  # the common case: a move up to where nothing can be due
                     session.seq, session.position_s = event.seq, event.position_s
-                    closes_at = at_ms + timeout
-                    if closes_at > session.closes_at:  # noqa: PLR1730 - a call costs more than the comparison
-                        session.closes_at = closes_at
-                    if at_ms > clock:  # noqa: PLR1730
-                        clock = at_ms
-                    continue
+                    if kind != "progressed":
+                        react(session, event, plan, at_ms, out)
+                else:
+                    try:
+                        advance(session, event, at_ms, rules, out)
+                    except ContractError as error:
+                        out.refused.append((index, error))
+                        continue
+                    if kind == "session_ended":
+                        session.ended, session.closes_at = True, at_ms - 1
+                        continue
+                closes_at = at_ms + timeout
+                if closes_at > session.closes_at:  # noqa: PLR1730
+                    session.closes_at = closes_at
+                continue
             self.clock = clock
             try:
                 self.step(event, stamps[index], book, out, rules)
             except ContractError as error:
                 out.refused.append((index, error))
-            clock, sweep_at = self.clock, self._swept_at + SWEEP_MS
-            if not begins <= clock < until:
+            clock = self.clock
+            if not rules.begins <= clock < rules.until:
                 rules = book.at(clock)
-                begins, until = rules.begins, rules.until
+            since, before = self._span(rules)
         self.clock = clock
+
+    def _span(self, rules: ActiveRules) -> tuple[int, int]:
+        """From when on, and before when (ms), these rules hold and no sweep is due: whole numbers compare faster."""
+        sweep_at = self._swept_at + SWEEP_MS
+        since = 1 if rules.begins < 1 else ceil(rules.begins)
+        return since, sweep_at if rules.until >= sweep_at else ceil(rules.until)
 
     def step(
         self, event: PlayerEvent, stamp: int, book: RuleBook, out: Results, rules: ActiveRules | None = None

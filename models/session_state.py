@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
+from sys import intern
 from typing import Any
 
 from cuepoint.models.rule_plan import Plan
@@ -46,14 +47,17 @@ STORED = (
     "fired",  # rule -> ads in the session, of rules that limit them
     "fired_view",  # rule -> ads in this play, likewise
 )
+_SHARED = frozenset(("device", "country", "video_id", "category", "channel"))  # texts of many sessions, held once
+_INFINITE = float("inf")
 _row = attrgetter(*STORED)
 
 
 class SessionState:
-    """State of one session. ``plan`` and ``quiet_until_s`` are derived and not stored: up to that position of the
-    video nothing can be due and nothing is wrong, so that a heartbeat there only moves the position."""
+    """State of one session. ``plan``, ``quiet_until_s`` and ``moment_s`` are derived and not stored: up to that
+    position of the video nothing can be due and nothing is wrong, so that a heartbeat there only moves the position;
+    no series has an occasion before so many seconds of the session are played, if the video plays on."""
 
-    __slots__ = (*STORED, "plan", "quiet_until_s")
+    __slots__ = (*STORED, "moment_s", "plan", "quiet_until_s")
 
     session_id: str
     first_seq: int
@@ -91,6 +95,7 @@ class SessionState:
     fired_view: dict[str, int]
     plan: Plan | None
     quiet_until_s: float
+    moment_s: float
 
     def __init__(self, session_id: str, first_seq: int, closes_at: int) -> None:
         self.session_id, self.first_seq, self.seq = session_id, first_seq, first_seq - 1
@@ -103,12 +108,19 @@ class SessionState:
         self.position_s = self.reached_s = self.run_from_s = self.view_base_s = self.session_base_s = 0.0
         self.ad_at_s = -1.0
         self.fired = self.fired_view = NOTHING
-        self.plan, self.quiet_until_s = None, -1.0
+        self.plan, self.quiet_until_s, self.moment_s = None, -1.0, -1.0
 
     @property
     def view_played_s(self) -> float:
         """Seconds played of the present video in this play."""
         return self.view_base_s + (self.position_s - self.run_from_s)
+
+    @property
+    def gap_s(self) -> float:
+        """Seconds played since the last ad; infinite before the first."""
+        if self.ad_at_s < 0.0:
+            return _INFINITE
+        return self.session_base_s + (self.position_s - self.run_from_s) - self.ad_at_s
 
     @property
     def session_played_s(self) -> float:
@@ -126,7 +138,7 @@ class SessionState:
         """The inverse of ``row``."""
         session = cls.__new__(cls)
         for name, value in zip(STORED, row, strict=True):
-            setattr(session, name, value)
+            setattr(session, name, intern(value) if name in _SHARED and value is not None else value)
         session.missing = tuple(session.missing)
-        session.plan, session.quiet_until_s = None, -1.0
+        session.plan, session.quiet_until_s, session.moment_s = None, -1.0, -1.0
         return session

@@ -1,17 +1,23 @@
-"""From aiokafka's fetch result to a Batch, without a Python object per record of ours.
+"""From aiokafka's fetch result to a Batch, without a Python object per record.
 
 Reaches into aiokafka's fetcher (internals.py names what it needs): its ``getall`` builds a ConsumerRecord per record,
-which costs more than everything an agent does with it.
+which costs more than everything an agent does with it. Where the fetched bytes are as they stand in the log (not
+compressed, of the present format) the records are read off them (raw_records.py); else aiokafka reads them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 
 from cuepoint.streams.batch import Batch, Column
+from cuepoint.streams.raw_records import Columns, RawRecords, columns_of, parts_of
+
+fetcher.MemoryRecords = RawRecords
 
 
 def drain(result: Any) -> Batch | None:
@@ -23,14 +29,18 @@ def drain(result: Any) -> Batch | None:
     if parts is None or not result.check_assignment(tp):
         return None
     first: int = parts.next_fetch_offset
-    records = _records(parts)
+    columns = _columns(parts)
+    records = _records(parts) if columns is None else []
     state = result._assignment.state_value(tp)
     last = parts.next_fetch_offset - 1
     result._update_position()
     result._partition_records = None
     if last < first:
         return None
-    return batch_of(tp, first, last, records, -1 if state.highwater is None else state.highwater)
+    end = -1 if state.highwater is None else state.highwater
+    if columns is not None:
+        return Batch(tp.topic, tp.partition, first, last, *columns, end)
+    return batch_of(tp, first, last, records, end)
 
 
 def batch_of(tp: Any, first: int, last: int, records: list[Any], end: int) -> Batch:
@@ -48,25 +58,39 @@ def batch_of(tp: Any, first: int, last: int, records: list[Any], end: int) -> Ba
     )
 
 
+def _columns(parts: Any) -> Columns | None:
+    """All records as columns over the fetched bytes; None where aiokafka must read them."""
+    log, first = parts._records, parts.next_fetch_offset
+    places = parts_of(log.data) if isinstance(log, RawRecords) else None
+    if places is None:
+        return None
+    wanted = [place for place, batch in zip(places, _batches(parts), strict=True) if batch is not None]
+    return columns_of(log.data, wanted, first)
+
+
 def _records(parts: Any) -> list[Any]:
-    """What ``PartitionRecords._unpack_records`` yields, batch by batch: checksums, control batches and aborted
-    transactions are treated as there."""
+    """All records as aiokafka reads them."""
     records: list[Any] = []
+    first = parts.next_fetch_offset
+    for batch in _batches(parts):
+        found = list(batch or ())
+        if found and found[0].offset < first:  # a seek into the middle of a batch
+            found = [record for record in found if record.offset >= first]
+        records += found
+    return records
+
+
+def _batches(parts: Any) -> Iterator[Any]:
+    """The record batches of a fetch, None for one to be left out: checksums, control batches and aborted transactions
+    are treated as in ``PartitionRecords._unpack_records``. Moves ``next_fetch_offset`` behind each."""
     log, committed_only = parts._records, parts._isolation_level == READ_COMMITTED
     while log.has_next():
         batch = log.next_batch()
         if parts._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {parts._tp}")
-        if committed_only and batch.producer_id is not None and _aborted(parts, batch):
-            parts.next_fetch_offset = batch.next_offset
-            continue
-        if not batch.is_control_batch:
-            found = list(batch)
-            if found and found[0].offset < parts.next_fetch_offset:  # a seek into the middle of a batch
-                found = [record for record in found if record.offset >= parts.next_fetch_offset]
-            records += found
+        aborted = committed_only and batch.producer_id is not None and _aborted(parts, batch)
         parts.next_fetch_offset = batch.next_offset
-    return records
+        yield None if aborted or batch.is_control_batch else batch
 
 
 def _aborted(parts: Any, batch: Any) -> bool:

@@ -50,7 +50,7 @@ NEEDED: tuple[tuple[type, tuple[str, ...]], ...] = (
         ),
     ),
     (TopicPartitionState, ("highwater", "position")),
-    (MemoryRecords, ("has_next", "next_batch")),
+    (MemoryRecords, ("has_next", "next_batch", "size_in_bytes")),
     (
         DefaultRecordBatch,
         ("base_offset", "is_control_batch", "is_transactional", "next_offset", "producer_id", "validate_crc"),

@@ -49,7 +49,9 @@ class Held:
 async def outcome(name: str, seed: int) -> tuple[int, str]:
     """(messages, digest of all messages in order and of snapshots on the way)."""
     log, rng, digest, messages = rough_log(seed), Random(seed), sha256(), 0
-    settings = SessionSettings(timeout_s=600, grace_s=60, memory_s=600, max_sessions=400) if seed % 2 else SessionSettings()
+    settings = (
+        SessionSettings(timeout_s=600, grace_s=60, memory_s=600, max_sessions=400) if seed % 2 else SessionSettings()
+    )
     rules = Held(RULE_SETS[name]())
     agent = ComposeSessions(rules, settings)
     agent.restore(0, None)

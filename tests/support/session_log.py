@@ -32,7 +32,16 @@ from cuepoint.schemas.rules import (
     SessionPaced,
 )
 
-_EXTRAS = ("ad_started", "ad_completed", "ad_skipped", "ad_clicked", "muted", "unmuted", "fullscreen_left", "site_action")
+_EXTRAS = (
+    "ad_started",
+    "ad_completed",
+    "ad_skipped",
+    "ad_clicked",
+    "muted",
+    "unmuted",
+    "fullscreen_left",
+    "site_action",
+)
 _BROKEN = (b"", b"[1]", b"{", b"\xff\xfe", b'{"type":"player-event.v9"}', b'{"type":"player-event.v1","seq":-1}')
 
 
@@ -61,10 +70,14 @@ def changing() -> list[AdRule]:
         rule("every", Every(seconds=33.0), version=2, effective_at=later + 100_000),
         rule("series", Progressive(intervals_s=[25.0, 40.0]), limits=Limits(per_video=2), priority=3),
         rule("paced", SessionPaced(seconds=90.0, growth=0.2), ends=begin + dt.timedelta(seconds=900)),
-        rule("post", AtEnd(), criteria=All(of=[is_("session_ads", "<", 9.0), OneOf(field="weekday", values=[2.0, 3.0])])),
+        rule(
+            "post", AtEnd(), criteria=All(of=[is_("session_ads", "<", 9.0), OneOf(field="weekday", values=[2.0, 3.0])])
+        ),
         rule("pause", OnAction(action="paused"), limits=Limits(per_video=1), criteria=is_("view_played_s", ">", 8.0)),
         rule("mute", OnAction(action="muted"), scope=Scope(countries=["DE", "GB", "IN"])),
-        rule("back", OnAction(action="rewound"), criteria=is_("session_seeks", ">=", 2.0), limits=Limits(min_gap_s=20.0)),
+        rule(
+            "back", OnAction(action="rewound"), criteria=is_("session_seeks", ">=", 2.0), limits=Limits(min_gap_s=20.0)
+        ),
         rule("shop", OnAction(action="site_action", value="/offers"), priority=1),
         rule("video", Every(seconds=20.0), scope=Scope(videos=["sim-video-01", "sim-video-07", "sim-video-12"])),
     ]
@@ -83,9 +96,9 @@ def rough_log(seed: int, sessions: int = 50, minutes: int = 20) -> list[tuple[by
         timed.append((stamp, len(timed), value, stamp))
 
     offsets: dict[str, int] = {}
-    for event in ViewerSimulator(seed, T0, sessions, day_shape=False).advance(T0 + minutes * 60_000):
-        offset = offsets.get(event.session_id, 0)
-        event = replace(event, seq=event.seq + offset)
+    for told in ViewerSimulator(seed, T0, sessions, day_shape=False).advance(T0 + minutes * 60_000):
+        offset = offsets.get(told.session_id, 0)
+        event = replace(told, seq=told.seq + offset)
         fate = rng.random()
         if fate < 0.02:
             continue  # lost

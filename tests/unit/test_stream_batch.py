@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import Assignment
@@ -14,15 +16,26 @@ from hypothesis import strategies as st
 
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.fetched import drain
+from cuepoint.streams.raw_records import Part, RawRecords, Slices, columns_of
 
 TP = TopicPartition("topic", 0)
 ABORT = b"\x00\x00\x00\x00"
 
+columns_of(b"", [Part(0, 0, 0, 0, -1)], 0).values.packed(0)  # compiled before any deadline runs
 
-def encoded(base: int, values: list[bytes], *, producer: int = -1, transactional: bool = False) -> bytes:
+
+def encoded(
+    base: int,
+    values: list[bytes | None],
+    *,
+    producer: int = -1,
+    transactional: bool = False,
+    compression: int = 0,
+    headers: list[tuple[str, bytes | None]] | None = None,
+) -> bytes:
     builder = DefaultRecordBatchBuilder(
         magic=2,
-        compression_type=0,
+        compression_type=compression,
         is_transactional=transactional,
         producer_id=producer,
         producer_epoch=0,
@@ -30,19 +43,25 @@ def encoded(base: int, values: list[bytes], *, producer: int = -1, transactional
         batch_size=1 << 20,
     )
     for n, value in enumerate(values):
-        assert builder.append(n, 1000 + base + n, b"k%d" % (base + n), value, []) is not None
+        key = b"k%d" % (base + n) if n % 3 else None
+        assert builder.append(n, 1000 + base + n * 7 % 5, key, value, headers or []) is not None
     data = bytearray(builder.build())
     data[0:8] = base.to_bytes(8, "big")
     return bytes(data)
 
 
 def result(
-    data: bytes, position: int, *, aborted: list[tuple[int, int]] | None = None, isolation: int = READ_UNCOMMITTED
+    data: bytes,
+    position: int,
+    *,
+    aborted: list[tuple[int, int]] | None = None,
+    isolation: int = READ_UNCOMMITTED,
+    reader: type = RawRecords,
 ):
     assignment = Assignment({TP})
     assignment.state_value(TP).seek(position)
     assignment.state_value(TP).highwater = 99
-    records = PartitionRecords(TP, MemoryRecords(data), aborted or [], position, None, None, True, isolation)
+    records = PartitionRecords(TP, reader(data), aborted or [], position, None, None, True, isolation)
     return FetchResult(TP, assignment=assignment, partition_records=records, backoff=0), assignment
 
 
@@ -69,6 +88,36 @@ async def test_same_records_as_aiokafka(sizes: list[int], skip: int, hole: int, 
     ]
     assert (batch.first, batch.end) == (position, 99)
     assert batch.last + 1 == assignment.state_value(TP).position == base - hole
+
+
+def cells(batch: Batch) -> list[tuple[object, ...]]:
+    return list(zip(batch.offsets, batch.keys, batch.values, batch.timestamps, strict=True))
+
+
+@given(
+    values=st.lists(st.none() | st.binary(max_size=300), min_size=1, max_size=40),
+    headers=st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=200)), max_size=3),
+    start=st.integers(0, 39),
+    cut=st.integers(0, 60),
+    compression=st.sampled_from([0, 1]),
+)
+async def test_the_bytes_of_a_fetch_are_read_as_aiokafka_reads_them(
+    values: list[bytes | None], headers: list[tuple[str, bytes | None]], start: int, cut: int, compression: int
+) -> None:
+    start = min(start, len(values) - 1)
+    whole = encoded(0, values, headers=headers, compression=compression)
+    data = whole + encoded(len(values), [b"next"])[:cut]
+    theirs = drain(result(data, start, reader=MemoryRecords)[0])
+    ours = drain(result(data, start)[0])
+    assert theirs is not None and ours is not None
+    assert isinstance(ours.values, Slices) == (compression == 0)
+    assert [ours.values[i] for i in range(len(ours))] == values[start:]
+    assert cells(ours) == cells(theirs) == cells(ours.since(start))
+    assert (ours.first, ours.last, ours.end) == (theirs.first, theirs.last, theirs.end)
+    if isinstance(ours.values, Slices):
+        buffer, ends = ours.values.packed(8)
+        assert bytes(buffer) == b"".join(value or b"" for value in values[start:]) + bytes(8)
+        assert ends.tolist() == list(itertools.accumulate(len(value or b"") for value in values[start:]))
 
 
 async def test_a_broken_checksum_is_refused() -> None:
