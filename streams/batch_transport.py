@@ -276,7 +276,10 @@ class BatchConsumer(driver.Consumer):
     # -- moving
 
     def _forget(self, partitions: Iterable[TP]) -> None:
+        """Reading begins anew somewhere. Below the offset committed before, Faust would register no acknowledgement,
+        and every batch there would look as if it had been dropped."""
         for tp in partitions:
+            self._committed_offset.pop(tp, None)
             self._in_flight.pop(tp, None)
             self._acked.pop(tp, None)
             self._acked_index.pop(tp, None)

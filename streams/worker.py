@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError
 from faust.types import TP
 
 from cuepoint.schemas.errors import CuepointError, Unavailable
@@ -25,6 +25,9 @@ from cuepoint.streams.snapshot_store import SnapshotStore
 
 _LOG = logging.getLogger(__name__)
 _BUFFERED_BATCHES = 2
+# A broker that comes back may at first not know our topics; a group that was shared out then owns nothing until
+# somebody looks again.
+_METADATA_AGE_MS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +159,14 @@ class Worker:
         self._ending.set()
 
     async def run(self) -> None:
-        """Start, process, stop. Raises what broke it."""
+        """Start, process, stop. Raises Unavailable where no broker answers at the start, else what broke it."""
         Path(self.app.conf.datadir).parent.mkdir(parents=True, exist_ok=True)
         ended = asyncio.ensure_future(self._ending.wait())
         starting = asyncio.ensure_future(self.app.start())
         try:
             await asyncio.wait((ended, starting), return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
-                starting.result()
+                self._started(starting)
             crash = asyncio.ensure_future(self.app.wait_until_stopped())
             await asyncio.wait((ended, crash), return_when=asyncio.FIRST_COMPLETED)
             crash.cancel()
@@ -175,6 +178,12 @@ class Worker:
             self.failure = crashed
         if self.failure is not None:
             raise self.failure
+
+    def _started(self, starting: asyncio.Future[Any]) -> None:
+        try:
+            starting.result()
+        except KafkaConnectionError as error:
+            raise Unavailable(f"broker {self.options.broker} does not answer: {error}") from error
 
     async def _shut_down(self, starting: asyncio.Future[Any]) -> None:
         """Finish the batches in hand, save, commit, leave the group."""
@@ -207,6 +216,7 @@ def build_app(role: str, options: WorkerOptions) -> BatchApp:
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=_METADATA_AGE_MS,
         consumer_max_fetch_size=options.fetch_partition_bytes,
         broker_session_timeout=options.session_timeout_s,
         broker_heartbeat_interval=options.session_timeout_s / 6,

@@ -49,7 +49,7 @@ class Checks:
         self._told: dict[str, dict[str, int]] = defaultdict(dict)  # output topic -> id -> digest
         self._fates: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)  # topic -> (partition, offset) -> code
         self._letters: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
-        self.records = self.repeats_told = 0
+        self.records = 0
         self.ends: dict[Place, int] = {}
 
     async def take(self, sent: Mapping[Place, Sequence[Send]], fresh: Fresh) -> bool:
@@ -71,6 +71,16 @@ class Checks:
         self._compare_outputs()
         self._compare_letters()
         return True
+
+    @property
+    def repeats(self) -> int:
+        """Records that only repeat others, by the recounts."""
+        return sum(recount.repeats for recount in (*self._reports.values(), *self._play.values()))
+
+    @property
+    def dead_letters(self) -> int:
+        """Records that must have a dead letter."""
+        return sum(map(len, self._fates.values()))
 
     # -- input and output
 

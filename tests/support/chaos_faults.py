@@ -43,7 +43,9 @@ class Faults:
             "worker frozen": self._freeze,
             "Redis killed": self._kill_redis,
             "Redis stalled": self._stall_redis,
+            "Redis emptied": self._empty_redis,
             "snapshot disk full": self._fill_disk,
+            "snapshots of a role lost": self._lose_snapshots,
         }
         if kafka is not None:
             self._kinds["broker killed"] = self._kill_broker
@@ -184,12 +186,33 @@ class Faults:
             self._recovery.watch(["counts"], "Redis was started again")
         yield 0.5
 
+    def _empty_redis(self, _: Random) -> Fault:
+        """It comes back without anything: everything is counted again from the beginning of the logs."""
+        if self._redis.up:
+            self._redis.kill()
+            self._redis.forget()
+            yield 0.5
+            self._redis.start()
+            self._recovery.watch(["counts"], "Redis was started again, empty")
+        yield 0.5
+
     def _stall_redis(self, rng: Random) -> Fault:
         """Shorter and longer than the patience of the workers' clients."""
         self._redis.send(signal.SIGSTOP)
         yield rng.uniform(0.5, 4.0)
         self._redis.send(signal.SIGCONT)
         yield 0.5
+
+    def _lose_snapshots(self, rng: Random) -> Fault:
+        """The role's state is made anew from the beginning of the logs, and all it ever said is said again."""
+        role = rng.choice(list(ROLES))
+        members = self._fleet.of(role) if self._disk.readable else []
+        for member in members:
+            self._fleet.kill(member)
+        if members:
+            self._disk.lose(role)
+            yield 0.2
+            self._start(*[role] * len(members))
 
     def _fill_disk(self, rng: Random) -> Fault:
         """Full for a while; a worker dies meanwhile, and its successor replays from the last snapshot there is."""

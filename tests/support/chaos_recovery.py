@@ -35,7 +35,7 @@ class Recovery:
 
     def __init__(self, logs: Logs) -> None:
         self._logs, self._watched = logs, list[_Watch]()
-        self.seconds: list[float] = []
+        self.seconds: list[tuple[str, float]] = []  # after what, how long
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
@@ -68,7 +68,7 @@ class Recovery:
                     seconds = time.monotonic() - watch.since
                     with self._lock:
                         self._watched.remove(watch)
-                        self.seconds.append(seconds)
+                        self.seconds.append((watch.after, seconds))
                     say(f"  {watch.role} recovered {seconds:.1f} s after {watch.after}")
 
     def _recovered(self, watch: _Watch) -> bool:

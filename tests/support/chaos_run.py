@@ -7,9 +7,12 @@ import random
 import shutil
 import tempfile
 import time
+import traceback
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -61,29 +64,42 @@ class Outcome:
     seed: int
     cycles: int = 0
     findings: Findings = field(default_factory=Findings)
-    recovery_s: list[float] = field(default_factory=list)
+    recovery_s: list[tuple[str, float]] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     worker_exits: dict[str, int] = field(default_factory=dict)
     records: int = 0
+    repeated: int = 0
+    dead_letters: int = 0
     seconds: float = 0.0
     folder: str = ""
 
     def line(self, options: Options) -> dict[str, Any]:
-        times = sorted(self.recovery_s)
         counts = {kind: self.findings.counts[kind] for kind in ("lost", "duplicated", "state_mismatches", "unchecked")}
+        p50, most = _summary([seconds for _, seconds in self.recovery_s])
+        by_cause = defaultdict(list)
+        for after, seconds in self.recovery_s:
+            by_cause[after].append(seconds)
         return {
             "cycles": self.cycles,
             **counts,
-            "recovery_s_p50": round(times[len(times) // 2], 2) if times else None,
-            "recovery_s_max": round(times[-1], 2) if times else None,
-            "recoveries": len(times),
+            "recovery_s_p50": p50,
+            "recovery_s_max": most,
+            "recoveries": len(self.recovery_s),
+            "recovery_s_p50_max_after": {after: _summary(times) for after, times in sorted(by_cause.items())},
             "records": self.records,
+            "repeated_records": self.repeated,
+            "dead_letters": self.dead_letters,
             "seconds": round(self.seconds, 1),
             "seed": self.seed,
             "broker": "embedded" if options.embedded else f"Apache Kafka, {options.brokers} node(s)",
             "faults": dict(sorted(self.done.items())),
             "worker_exits": self.worker_exits,
         }
+
+
+def _summary(times: list[float]) -> tuple[float | None, float | None]:
+    """Median and maximum."""
+    return (round(median(times), 2), round(max(times), 2)) if times else (None, None)
 
 
 class Run:
@@ -93,6 +109,7 @@ class Run:
         self._options, self._outcome, self._folder = options, outcome, folder
         data = folder / "data"
         self._disk = SnapshotDisk(data / "snapshots")
+        stack.callback(self._disk.close)
         self._kafka: ChaosKafka | None = None
         if options.embedded:
             broker = start_broker(folder / "broker")
@@ -143,6 +160,7 @@ class Run:
         self._loader.begin(STEPS, options.seconds)
         self._faults.run(dealt, lambda: self._loader.busy)
         self._loader.finish(CONSUME_S)
+        self._sum_up()
         faulty_s = time.monotonic() - began
         ends = self._consumed()
         quiet_s = time.monotonic() - began - faulty_s
@@ -159,7 +177,8 @@ class Run:
         outcome = self._outcome
         outcome.recovery_s = list(self._recovery.seconds)
         outcome.done, outcome.worker_exits = dict(self._faults.done), dict(self._fleet.exits)
-        outcome.records = self._checks.records
+        outcome.records, outcome.repeated = self._checks.records, self._checks.repeats
+        outcome.dead_letters = self._checks.dead_letters
 
     # -- rules
 
@@ -233,6 +252,7 @@ def _environment(broker: str, redis_url: str, data: Path) -> dict[str, str]:
         "CUEPOINT_FETCH_PARTITION_BYTES": "32768",
         "CUEPOINT_REDIS_TIMEOUT_S": "1.5",
         "CUEPOINT_RETRY_MAX_S": "1",
+        "CUEPOINT_ASSET_DAYS": "all",
         "CUEPOINT_LOG_LEVEL": "WARNING",
     }
 
@@ -242,18 +262,19 @@ def run_chaos(options: Options) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix="cuepoint-chaos-"))
     outcome, began = Outcome(options.seed, folder=str(folder)), time.monotonic()
     say(f"seed {options.seed}; logs in {folder}")
-    with ExitStack() as stack:
-        run = Run(options, folder, stack, outcome)
-        run.begin()
-        say(f"ready after {time.monotonic() - began:.1f} s")
-        for number in range(1, options.cycles + 1):
-            try:
-                run.cycle(number)
-            except (TimeoutError, Unavailable, OSError) as error:
-                outcome.findings.add("unchecked", f"cycle {number}: {type(error).__name__}: {error}")
-            if outcome.findings.total:
-                break
-            outcome.cycles = number
+    try:
+        with ExitStack() as stack:
+            run = Run(options, folder, stack, outcome)
+            run.begin()
+            say(f"ready after {time.monotonic() - began:.1f} s")
+            while outcome.cycles < options.cycles:
+                run.cycle(outcome.cycles + 1)
+                if outcome.findings.total:
+                    break
+                outcome.cycles += 1
+    except Exception as error:  # whatever it was, the last line must tell that not all was checked
+        say(traceback.format_exc())
+        outcome.findings.add("unchecked", f"cycle {outcome.cycles + 1}: {type(error).__name__}: {error}")
     outcome.seconds = time.monotonic() - began
     if options.keep or outcome.findings.total:
         say(f"the logs are kept in {folder}")

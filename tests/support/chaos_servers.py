@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -39,9 +40,6 @@ class ChaosKafka(KafkaCluster):
             file.writelines(f"{key}={value}\n" for key, value in QUICK.items())
 
     def _java(self, main: str, *args: str) -> subprocess.Popen[bytes]:
-        if "-t" in args:  # a cluster id that begins with a dash would be taken for an option
-            at = args.index("-t")
-            args = (*args[:at], f"--cluster-id={args[at + 1]}", *args[at + 2 :])
         command = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", main, *args]
         return launch("kafka", "", command, self.folder).process
 
@@ -89,6 +87,10 @@ class ChaosRedis:
             self._part.process.wait()
             self._part = None
 
+    def forget(self) -> None:
+        """Lose everything; only while it is not running."""
+        shutil.rmtree(self._folder / "appendonlydir")
+
     def send(self, number: signal.Signals) -> None:
         if self._part is not None:
             self._part.process.send_signal(number)
@@ -125,6 +127,14 @@ class SnapshotDisk:
         finally:
             os.close(handle)
 
+    @property
+    def readable(self) -> bool:
+        return self.readable_when_full or not self.full
+
+    def lose(self, role: str) -> None:
+        """All snapshots of the role are gone."""
+        shutil.rmtree(self._folder / role, ignore_errors=True)
+
     def free(self) -> None:
         self.full = False
         if self.readable_when_full:
@@ -132,6 +142,16 @@ class SnapshotDisk:
             return
         self._folder.unlink()
         self._folder.with_suffix(".away").rename(self._folder)
+
+    def close(self) -> None:
+        """Leave what is on the disk in the folder it was mounted on."""
+        if not self.readable_when_full:
+            return
+        kept = self._folder.with_suffix(".kept")
+        shutil.copytree(self._folder, kept, ignore=shutil.ignore_patterns(self._filler.name))
+        _LIBC.umount2(bytes(self._folder), _MNT_DETACH)
+        self._folder.rmdir()
+        kept.rename(self._folder)
 
 
 def _mount(folder: Path, size: int) -> bool:
