@@ -24,6 +24,7 @@ from cuepoint.schemas.topics import AD_DECISIONS, PLAYER_EVENTS
 from cuepoint.streams.producer import headers_of, partition_of
 
 WARM_S = 2.0  # not counted: the first events of a fresh worker
+SETTLE_S = 5.0  # how long late decisions are waited for
 GATHER_S = 0.002  # how long the producer that plays the collector gathers events; as Cuepoint's own
 _partition = functools.lru_cache(maxsize=1 << 17)(lambda key: partition_of(key, PARTITIONS))
 
@@ -45,9 +46,9 @@ def measure(place: Place, events: Sequence[PlayerEvent], rate: float, prefix: st
         if not redis:
             until_ready(place, sessions)
             return _run(place, events, rate, prefix, found, sessions[0].topic)
-        with workers(place, "views", PLAYER_EVENTS, prefix, f"{prefix}views", place.other_cores[:1]) as views:
+        with workers(place, "counts", PLAYER_EVENTS, prefix, f"{prefix}counts", place.other_cores[:1]) as feeding:
             until_ready(place, sessions)
-            until_ready(place, views)
+            until_ready(place, feeding)
             return _run(place, events, rate, prefix, found, sessions[0].topic)
 
 
@@ -59,7 +60,7 @@ def _run(place: Place, events: Sequence[PlayerEvent], rate: float, prefix: str, 
     reader.stdout.readline()  # it reads from now on
     try:
         sent, reached = asyncio.run(_send(place.broker, prefix + topic, events, rate))
-        time.sleep(2.0)
+        time.sleep(SETTLE_S)
     finally:
         reader.terminate()
         reader.wait(30)

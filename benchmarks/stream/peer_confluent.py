@@ -51,6 +51,8 @@ def main() -> None:
             "group.id": task.group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            "queued.min.messages": 1_000_000,  # by default librdkafka stops reading for a second at 100,000
+            "fetch.queue.backoff.ms": 5,
         }
     )
     consumer.subscribe([task.topic])

@@ -72,6 +72,7 @@ def figures(m: Measured) -> dict[str, float | None]:
     for key in PEERS:
         row = m.trends.get(key)
         found[f"ratio_{key}"] = round(ours.per_s / row.speed.per_s, 2) if row and row.runs else None
+        found[f"ratio_cpu_{key}"] = round(ours.per_cpu_s / row.speed.per_cpu_s, 2) if row and row.runs else None
     for kind in ("trends", "sessions"):
         rate = m.two_workers.get(kind)
         found[f"scaling_two_workers_{kind}"] = round(rate / found[f"{kind}_per_s"], 2) if rate else None
@@ -105,16 +106,18 @@ def markdown(m: Measured) -> str:
 
 
 def _speeds(m: Measured) -> list[str]:
-    ours = m.trends["cuepoint"].speed.per_s
+    first = m.trends["cuepoint"]
     rows = []
     for row in m.trends.values():
         if row.failure:
-            rows.append((row.label, f"not measured: {row.failure}", "", "", "", ""))
+            rows.append((row.label, f"not measured: {row.failure}", "", "", "", "", ""))
             continue
         alerts = ", ".join("of a part of the log" if n is None else f"{n:,}" for n in row.alerts)
-        ratio = "" if row.label == m.trends["cuepoint"].label else f"{ours / row.speed.per_s:.1f} x"
-        rows.append((*_speed_cells(row), ratio, alerts))
-    return _table(("", "records/s", "range", "records per CPU-s", "Cuepoint is", "regions opened"), rows)
+        ratio = "" if row is first else f"{first.speed.per_s / row.speed.per_s:.1f} x"
+        cpu = "" if row is first else f"{first.speed.per_cpu_s / row.speed.per_cpu_s:.1f} x"
+        rows.append((*_speed_cells(row), ratio, cpu, alerts))
+    head = ("", "records/s", "range", "records per CPU-s", "Cuepoint is", "by CPU", "regions opened")
+    return _table(head, rows)
 
 
 def _speed_cells(row: Row) -> tuple[str, str, str, str]:

@@ -33,7 +33,8 @@ def jars() -> Path:
             part = CACHE.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
             fetch = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={part}"]
-            subprocess.run([*fetch, "-DincludeScope=runtime"], check=True, timeout=600)
+            # Maven colours even silence: nothing of it may stand on the standard output of who asked for the jars.
+            subprocess.run([*fetch, "-DincludeScope=runtime"], check=True, timeout=600, stdout=subprocess.DEVNULL)
             part.rename(CACHE)
     return CACHE
 
