@@ -21,7 +21,7 @@ app = faust.App(
     consumer_auto_offset_reset="earliest",
     stream_wait_empty=False,
     stream_recovery_delay=0.0,
-    datadir=f"/tmp/{task.group}",
+    datadir=task.group,
 )
 source = app.topic(task.topic, value_serializer="raw", key_serializer="raw", internal=False)
 meter = Meter(task)

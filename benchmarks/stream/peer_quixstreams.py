@@ -14,7 +14,7 @@ app = Application(
     auto_offset_reset="earliest",
     auto_create_topics=False,
     use_changelog_topics=False,
-    state_dir=f"/tmp/{task.group}",
+    state_dir=task.group,
     loglevel="WARNING",
 )
 frame = app.dataframe(app.topic(task.topic, key_deserializer="bytes", value_deserializer="bytes"))
