@@ -30,7 +30,7 @@ help: ## this list
 run: $(STAMPS)/run ## the whole system on this machine; FOR=60 ends it by itself, ARGS="--port 0" is passed on
 	@$(VENV)/bin/cuepoint run $(if $(FOR),--for $(FOR)) $(ARGS)
 
-test: lint typecheck pytest ## lint, types and all tests (under ten minutes)
+test: lint typecheck pytest ## lint, types and all tests (about ten minutes on two cores)
 
 lint: $(STAMPS)/dev ## ruff: rules and format
 	$(VENV)/bin/ruff check $(wildcard $(SOURCES))
@@ -49,7 +49,7 @@ pytest: $(STAMPS)/dev test-packages ## the tests alone; PYTEST_ARGS="-k ingest" 
 chaos: $(STAMPS)/dev test-packages ## kill, stall and rebalance the system on real Kafka; CYCLES=100 SEED=1
 	$(PYTHON) tests/chaos --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench-%: $(STAMPS)/dev ## a benchmark of benchmarks/; QUICK=1 for a form under 60 s
+bench-%: $(STAMPS)/dev ## a benchmark of benchmarks/; QUICK=1 for a short form
 	@test -e benchmarks/$* -o -e benchmarks/$*.py || { echo "there is no benchmark $*; there are:" \
 		$$(ls benchmarks | grep -v '^__' | sed 's/\.py$$//'); exit 2; }
 	$(PYTHON) benchmarks/$(if $(wildcard benchmarks/$*),$*,$*.py) $(if $(QUICK),--quick)
