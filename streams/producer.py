@@ -143,9 +143,10 @@ class SyncProducer:
 class _Delivery:
     """Counts down the acknowledgements of one ``deliver`` call; touched by the polling thread, ended in the loop."""
 
-    __slots__ = ("_done", "_failure", "_left", "_loop")
+    __slots__ = ("_done", "_failure", "_left", "_loop", "_producer")
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, producer: AsyncProducer, count: int) -> None:
+        self._producer = producer
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[KafkaError | None] = self._loop.create_future()
         self._left = count
@@ -153,6 +154,7 @@ class _Delivery:
 
     def acknowledged(self, error: KafkaError | None, _message: Any) -> None:
         self._left -= 1
+        self._producer.settled += 1
         if error is not None:
             self._failure = error
         if self._left == 0:
@@ -182,14 +184,16 @@ class AsyncProducer:
     ) -> None:
         self._client = Librdkafka(_configuration(broker, queue_records, queue_bytes, linger_ms, timeout_s))
         self._broker, self._source, self._prefix, self._timeout_s = broker, source, prefix, timeout_s
+        self._queued_messages = 0  # counted by the loop only,
+        self.settled = 0  # ... and by the polling thread only
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="producer-poll", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """Messages queued or on their way."""
-        return len(self._client)
+        """Messages queued or on their way. Not librdkafka's own length, in which its error events count too."""
+        return self._queued_messages - self.settled
 
     async def deliver(self, messages: Sequence[Outgoing], *, wait: bool = True) -> None:
         """Produce all and wait for their acknowledgement.
@@ -199,7 +203,7 @@ class AsyncProducer:
         """
         if not messages:
             return
-        delivery = _Delivery(len(messages))
+        delivery = _Delivery(self, len(messages))
         deadline = time.monotonic() + self._timeout_s
         for outgoing in messages:
             topic, key, message, id = outgoing
@@ -224,6 +228,7 @@ class AsyncProducer:
             return False
         except KafkaException as error:
             raise Unavailable(f"broker {self._broker}: {error.args[0].str()}") from error
+        self._queued_messages += 1
         return True
 
     async def answers(self, timeout_s: float = 2.0) -> bool:
