@@ -17,9 +17,11 @@ from cuepoint.schemas.topics import (
     DEAD_AD_DECISIONS,
     DEAD_AD_RULES,
     DEAD_ASSETS,
+    DEAD_CONSUMPTION,
     DEAD_HISTORY,
     DEAD_LETTERS,
     DEAD_PLAYER_EVENTS,
+    DEAD_QUARANTINE,
     DEAD_TREND_RECORDS,
     PLAYER_EVENTS,
     REPORTS,
@@ -29,7 +31,16 @@ from cuepoint.streams.batch import Batch
 from cuepoint.streams.history_rows import Recorded
 from cuepoint.streams.outgoing import Outgoing
 
-_DEAD = (DEAD_TREND_RECORDS, DEAD_PLAYER_EVENTS, DEAD_AD_DECISIONS, DEAD_AD_RULES, DEAD_ASSETS, DEAD_HISTORY)
+_DEAD = (
+    DEAD_TREND_RECORDS,
+    DEAD_CONSUMPTION,
+    DEAD_QUARANTINE,
+    DEAD_PLAYER_EVENTS,
+    DEAD_AD_DECISIONS,
+    DEAD_AD_RULES,
+    DEAD_ASSETS,
+    DEAD_HISTORY,
+)
 # Broken records of these are told by the agents that decide on them; here they would be told a second time.
 _TOLD_ELSEWHERE = frozenset({PLAYER_EVENTS.name, AD_DECISIONS.name})
 

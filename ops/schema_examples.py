@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 from cuepoint.schemas.base import Contract
+from cuepoint.schemas.consumption import Cell, Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdFormat, AdRule, Compare, Limits, Progressive
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, TrendRecord
 
@@ -19,11 +21,48 @@ EXAMPLES: tuple[Contract, ...] = (
     ReportCompleted(
         dsp="spotify", territory="US", day=_DAY, records=200, partition_records=54, source="us-2018-11-26.csv"
     ),
+    Consumption(
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        day=_DAY,
+        dsp="spotify",
+        territory="US",
+        region="US-NY",
+        gender="female",
+        age_band="25-34",
+        subscription="paid",
+        context="playlist",
+        activity="passive",
+        container="37i9dQZF1DX0Yxoavh5qJV",
+        container_name="Christmas Hits",
+        device="phone",
+        count=1_204,
+        consumers=877,
+        played_seconds=262_111,
+        completed=1_013,
+    ),
+    ConsumptionAmendment(
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        day=_DAY,
+        dsp="deezer",
+        territory="FR",
+        part="isrc:USSM19400325",
+        cells=[Cell(gender="male", context="search", activity="active", count=61, consumers=48)],
+    ),
+    Quarantined(
+        identifiers=["isrc:USSM19400325", "deezer:86018021"],
+        day=_DAY,
+        dsp="deezer",
+        territory="FR",
+        count=64,
+        cells=[Cell(gender="male", context="search", activity="active", count=61, consumers=48)],
+    ),
     Asset(
         asset_id="0bYg9bo50gSsH3LtXe2SQn",
         title="All I Want for Christmas Is You",
         artist="Mariah Carey",
+        isrc="USSM19400325",
         released=dt.date(1994, 11, 1),
+        identifiers=["spotify:0bYg9bo50gSsH3LtXe2SQn", "deezer:86018021"],
     ),
     AssetDay(
         asset_id="0bYg9bo50gSsH3LtXe2SQn",

@@ -18,6 +18,8 @@ class Ends(NamedTuple):
 FLOW: dict[Topic, Ends] = {
     topics.TREND_RECORDS: Ends(("ingest",), ("watch_trends",)),
     topics.REPORTS: Ends(("ingest",), ("record_history",)),
+    topics.CONSUMPTION: Ends(("ingest", "release_quarantine"), ("store_consumption",)),
+    topics.QUARANTINE: Ends(("ingest", "release_quarantine"), ("release_quarantine",)),
     topics.ASSETS: Ends(("ingest",), ("record_history",)),
     topics.PLAYER_EVENTS: Ends(("api", "simulate"), ("compose_sessions", "count", "record_history")),
     topics.AD_RULES: Ends(("api",), ("compose_sessions",)),
@@ -25,6 +27,8 @@ FLOW: dict[Topic, Ends] = {
     topics.CHANGES: Ends(("watch_trends",), ("record_history",)),
     topics.ASSET_DAYS: Ends(("watch_trends",), ("record_history",)),
     topics.DEAD_TREND_RECORDS: Ends(("ingest", "watch_trends"), ("record_history",)),
+    topics.DEAD_CONSUMPTION: Ends(("store_consumption",), ("record_history",)),
+    topics.DEAD_QUARANTINE: Ends(("release_quarantine",), ("record_history",)),
     topics.DEAD_PLAYER_EVENTS: Ends(("compose_sessions", "count"), ("record_history",)),
     topics.DEAD_AD_DECISIONS: Ends(("count", "serve_decisions"), ("record_history",)),
     topics.DEAD_AD_RULES: Ends(("compose_sessions",), ("record_history",)),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cuepoint.schemas.base import Contract
+from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, TrendRecord
 
@@ -25,6 +27,11 @@ class Topic(NamedTuple):
 
 TREND_RECORDS = Topic("cuepoint.trend-records.v1", (TrendRecord, ReportOpened, ReportCompleted), "asset_id")
 REPORTS = Topic("cuepoint.reports.v1", (ReportOpened, ReportCompleted), "dsp", partitions=1)
+CONSUMPTION = Topic(
+    "cuepoint.consumption.v1", (Consumption, ConsumptionAmendment, ReportOpened, ReportCompleted), "asset_id"
+)
+# All that releases a row stands in one log, assets included, so that what is released is a function of it.
+QUARANTINE = Topic("cuepoint.quarantine.v1", (Quarantined, Asset, ReportCompleted), "identifier", partitions=1)
 ASSETS = Topic("cuepoint.assets.v1", (Asset,), "asset_id", compacted=True, partitions=1)
 PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent,), "session_id")
 # A replay decides by the rules of then: earlier versions must outlive the player events.
@@ -34,6 +41,8 @@ CHANGES = Topic("cuepoint.changes.v1", (Change,), "asset_id")
 ASSET_DAYS = Topic("cuepoint.asset-days.v1", (AssetDay,), "asset_id")
 
 DEAD_TREND_RECORDS = Topic("cuepoint.trend-records-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_CONSUMPTION = Topic("cuepoint.consumption-dead.v1", (DeadLetter,), "topic", partitions=1)
+DEAD_QUARANTINE = Topic("cuepoint.quarantine-dead.v1", (DeadLetter,), "topic", partitions=1)
 DEAD_PLAYER_EVENTS = Topic("cuepoint.player-events-dead.v1", (DeadLetter,), "topic", partitions=1)
 DEAD_AD_DECISIONS = Topic("cuepoint.ad-decisions-dead.v1", (DeadLetter,), "topic", partitions=1)
 DEAD_AD_RULES = Topic("cuepoint.ad-rules-dead.v1", (DeadLetter,), "topic", partitions=1)
@@ -43,6 +52,8 @@ DEAD_HISTORY = Topic("cuepoint.history-dead.v1", (DeadLetter,), "topic", partiti
 TOPICS = (
     TREND_RECORDS,
     REPORTS,
+    CONSUMPTION,
+    QUARANTINE,
     ASSETS,
     PLAYER_EVENTS,
     AD_RULES,
@@ -50,6 +61,8 @@ TOPICS = (
     CHANGES,
     ASSET_DAYS,
     DEAD_TREND_RECORDS,
+    DEAD_CONSUMPTION,
+    DEAD_QUARANTINE,
     DEAD_PLAYER_EVENTS,
     DEAD_AD_DECISIONS,
     DEAD_AD_RULES,
@@ -58,6 +71,8 @@ TOPICS = (
 )
 DEAD_LETTERS = {
     TREND_RECORDS.name: DEAD_TREND_RECORDS,
+    CONSUMPTION.name: DEAD_CONSUMPTION,
+    QUARANTINE.name: DEAD_QUARANTINE,
     PLAYER_EVENTS.name: DEAD_PLAYER_EVENTS,
     AD_DECISIONS.name: DEAD_AD_DECISIONS,
     AD_RULES.name: DEAD_AD_RULES,

@@ -51,7 +51,11 @@ class ReportCompleted(Contract, frozen=True, kw_only=True, tag="report-completed
 
 
 class Asset(Contract, frozen=True, kw_only=True, tag="asset.v1"):
-    """Metadata of one asset. Key: ``asset_id``; the topic is compacted."""
+    """Metadata of one asset. Key: ``asset_id``; the topic is compacted.
+
+    ``identifiers``: what services call it, each as ``scheme:value`` (``isrc:USUM71900764``, ``upc:...``, or with the
+    name of a DSP, ``spotify:7x9...``); ``isrc`` counts as one of them.
+    """
 
     asset_id: Identifier
     title: Text
@@ -60,6 +64,7 @@ class Asset(Contract, frozen=True, kw_only=True, tag="asset.v1"):
     upc: Text = ""
     released: dt.date | None = None
     owner: Text = ""
+    identifiers: list[Identifier] = []  # noqa: RUF012 - msgspec copies it
 
 
 class AssetDay(Contract, frozen=True, kw_only=True, tag="asset-day.v1"):
