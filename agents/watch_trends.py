@@ -22,11 +22,19 @@ from cuepoint.schemas.codec import decoder, encode, explain
 from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
-from cuepoint.schemas.trends import AssetDay, Change, ReportCompleted, ReportOpened, TrendMessage, TrendRecord
+from cuepoint.schemas.trends import (
+    AssetDay,
+    Change,
+    ReportCompleted,
+    ReportOpened,
+    ReportWithdrawn,
+    TrendMessage,
+    TrendRecord,
+)
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
-VERSION = 2
+VERSION = 3
 MOST_SINGLY = 64
 AssetDays = Literal["all", "open"]
 _decode = decoder(TrendMessage).decode
@@ -47,10 +55,16 @@ class _Partition:
             return self.ledger.record(message, at_ms) or []
         if isinstance(message, ReportOpened):
             return self.ledger.opened(message, at_ms) or []
-        return self._completed(message, at_ms, offset)
+        if isinstance(message, ReportCompleted):
+            verdict = self.ledger.completed(message, at_ms)
+        elif isinstance(message, ReportWithdrawn):
+            verdict = self.ledger.withdraw(message, at_ms)
+        else:
+            verdict = self.ledger.amend(message, at_ms)
+        return self._told(verdict, at_ms, offset)
 
-    def _completed(self, message: ReportCompleted, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
-        verdict = self.ledger.completed(message, at_ms)
+    def _told(self, verdict: Refusal | Revision | None, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
+        """What the ledger knows now, put into the state: a day put right, days that have become ready."""
         if isinstance(verdict, Refusal):
             return verdict
         out: list[Outgoing] = []

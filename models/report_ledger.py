@@ -13,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cuepoint.models.report_amendments import Amendment, Amendments, Source
 from cuepoint.models.report_columns import Forms, Key, OpenReport, Packed
 from cuepoint.models.report_names import Names
-from cuepoint.models.report_parts import NONE, Parts, Rows
+from cuepoint.models.report_parts import NONE, Ints, Parts, Rows
 from cuepoint.models.trend_state import REVISABLE_DAYS
-from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
+from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
 
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1).toordinal()
 FUTURE_DAYS = 2  # a day this far past the broker's clock is refused (time zones, clocks)
-Source = tuple[str, str]  # dsp, territory
 
 
 class Refusal(NamedTuple):
@@ -43,12 +43,21 @@ class Revision(NamedTuple):
 class ReportLedger:
     """``repeats`` counts messages that changed nothing. Days are ordinals."""
 
-    def __init__(self, *, late_report_days: int = 3, source_active_days: int = 7, max_open_reports: int = 256) -> None:
+    def __init__(
+        self,
+        *,
+        late_report_days: int = 3,
+        source_active_days: int = 7,
+        max_open_reports: int = 256,
+        max_early_amendments: int = 100_000,
+    ) -> None:
         self.late_report_days, self.source_active_days = late_report_days, min(source_active_days, 7)
-        self.max_open_reports = max_open_reports
+        self.max_open_reports, self.max_early_amendments = max_open_reports, max_early_amendments
         self.names = Names()
         self.parts: dict[Source, Parts] = {}
         self.versions: dict[Source, dict[int, int]] = {}  # completed reports: day -> version
+        self.withdrawn: dict[Source, dict[int, int]] = {}  # day -> the highest version taken back
+        self.amendments = Amendments()
         self.open: dict[Key, OpenReport] = {}
         self.pending: dict[int, dict[Source, tuple[Rows, NDArray[np.int64]]]] = {}  # completed, day not scored yet
         self.scored: int | None = None
@@ -120,6 +129,67 @@ class ReportLedger:
             del self.open[other]
         return self._accept((message.dsp, message.territory), message.day.toordinal(), message.version, report)
 
+    def withdraw(self, message: ReportWithdrawn, at_ms: int) -> Refusal | Revision | None:
+        """Take a report back, or see to it that it does not count when it comes."""
+        source, day, version = (message.dsp, message.territory), message.day.toordinal(), message.version
+        if version < self._version(source, day) or version <= self.withdrawn.get(source, {}).get(day, 0):
+            self.repeats += 1
+            return None
+        refusal = self._refuse_day(message.day, at_ms)
+        if refusal:
+            return refusal
+        begun = [k for k in self.open if k[:3] == (*source, message.day) and k[3] <= version]
+        for key in begun:
+            del self.open[key]
+        self.withdrawn.setdefault(source, {})[day] = version
+        self.amendments.forget(source, day, version + 1)
+        if self.versions.get(source, {}).pop(day, None) is None:
+            reason = "no such report came so far; should it come, it will not count"
+            return None if begun else Refusal("unknown_report", "$.version", reason)
+        if self.scored is None or day > self.scored:
+            del self.pending[day][source]
+            if not self.pending[day]:
+                del self.pending[day]
+            return None
+        self.parts[source].drop(day)
+        return Revision(day, np.arange(len(self.names), dtype=np.int64))
+
+    def amend(self, message: TrendAmendment, at_ms: int) -> Refusal | Revision | None:
+        """Replace one count of a report that is completed, or will be."""
+        source, day, version = (message.dsp, message.territory), message.day.toordinal(), message.report_version
+        complete = self._version(source, day)
+        if version < complete:
+            self.repeats += 1
+            return None
+        if version <= self.withdrawn.get(source, {}).get(day, 0):
+            return Refusal("withdrawn_report", "$.report_version", "the report this belongs to was withdrawn")
+        row = self._keep(message, at_ms)
+        if not isinstance(row, int):
+            return row
+        if version > complete:
+            known = (*source, message.day, version) in self.open
+            reason = "no such report came so far; it is kept, and counts should the report come"
+            return None if known else Refusal("unknown_report", "$.report_version", reason)
+        if self.scored is None or day > self.scored:
+            self.pending[day][source] = _amended(*self.pending[day][source], {row: Amendment(1, message.count)})
+            return None
+        return Revision(day, np.array([row])) if self.parts[source].put(day, row, message.count) else None
+
+    def _keep(self, message: TrendAmendment, at_ms: int) -> Refusal | int | None:
+        """The asset's row, None for a repeat."""
+        source, day, version = (message.dsp, message.territory), message.day.toordinal(), message.report_version
+        refusal = self._refuse_day(message.day, at_ms)
+        if refusal:
+            return refusal
+        if version > self._version(source, day) and self._early() >= self.max_early_amendments:
+            reason = f"{self._early()} amendments wait for reports that are not completed"
+            return Refusal("too_many_early_amendments", "$", reason)
+        row = self.names.row(message.asset_id)
+        if self.amendments.add((*source, day, version), row, Amendment(message.revision, message.count)):
+            return row
+        self.repeats += 1
+        return None
+
     def due(self) -> int | None:
         """The next day to score, if ready: every active source has completed it, or later days have overtaken it."""
         if not self.pending:
@@ -139,6 +209,7 @@ class ReportLedger:
         self.scored = day
         for key in [k for k in self.open if k[2].toordinal() <= day - REVISABLE_DAYS]:
             del self.open[key]  # too late to be completed; its marker would be refused
+        self.amendments.forget_days(day - REVISABLE_DAYS)
 
     def missing(self, day: int) -> list[Source]:
         """Sources that completed a report in the week before and have not completed this day."""
@@ -164,7 +235,8 @@ class ReportLedger:
         return total
 
     def _accept(self, source: Source, day: int, version: int, report: OpenReport) -> Revision | None:
-        rows, counts = report.totals(len(self.names))
+        self.amendments.forget(source, day, version)
+        rows, counts = _amended(*report.totals(len(self.names)), self.amendments.of((*source, day, version)))
         parts = self.parts.setdefault(source, Parts())
         versions = self.versions.setdefault(source, {})
         revised = day in versions
@@ -176,8 +248,17 @@ class ReportLedger:
         # a source's first report of a day changes what is unknown of it, for all assets; a revision only what differs
         return Revision(day, changed if revised else np.arange(len(self.names), dtype=np.int64))
 
+    def _version(self, source: Source, day: int) -> int:
+        """Of the completed report, 0 if there is none."""
+        return self.versions.get(source, {}).get(day, 0)
+
+    def _early(self) -> int:
+        held = self.amendments.by_report.items()
+        return sum(len(rows) for (*who, day, version), rows in held if version > self._version((who[0], who[1]), day))
+
     def _is_repeat(self, dsp: str, territory: str, day: dt.date, version: int) -> bool:
-        if self.versions.get((dsp, territory), {}).get(day.toordinal(), 0) < version:
+        source, ordinal = (dsp, territory), day.toordinal()
+        if max(self._version(source, ordinal), self.withdrawn.get(source, {}).get(ordinal, 0)) < version:
             return False
         self.repeats += 1
         return True
@@ -190,3 +271,12 @@ class ReportLedger:
             oldest = dt.date.fromordinal(self.scored - REVISABLE_DAYS + 1)
             return Refusal("too_late", "$.day", f"{day} is older than the revisable days (from {oldest})")
         return None
+
+
+def _amended(rows: Rows, counts: Ints, amendments: dict[int, Amendment]) -> tuple[Rows, Ints]:
+    """A report's totals (rows in order) with what replaces some of them."""
+    if not amendments:
+        return rows, counts
+    found = dict(zip(rows.tolist(), counts.tolist(), strict=True)) | {r: a.total for r, a in amendments.items()}
+    ordered = np.array(sorted(found), dtype=np.int64)
+    return ordered, np.array([found[row] for row in ordered.tolist()], dtype=np.int64)

@@ -76,6 +76,22 @@ class Parts:
         self.days[day] = Column.of(column)
         return np.flatnonzero(before != column)
 
+    def put(self, day: int, row: int, count: int) -> bool:
+        """Replace one count of the day's report; whether it differs now."""
+        cells = self.days[day].cells
+        assets = max(len(cells), row + 1)
+        rows = np.arange(assets)
+        counts = self.days[day].read(rows)
+        changed = bool(counts[row] != count)
+        if changed:
+            counts[row] = count
+            self.days[day] = Column.of(counts)
+        return changed
+
+    def drop(self, day: int) -> None:
+        """The day's report was withdrawn."""
+        self.days.pop(day, None)
+
     def forget(self, day: int) -> None:
         """``day`` is being scored: drop the day that leaves the window."""
         for old in [d for d in self.days if d <= day - DAYS]:

@@ -7,13 +7,14 @@ import datetime as dt
 import msgspec
 import numpy as np
 
+from cuepoint.models.report_amendments import Amendment
 from cuepoint.models.report_columns import OpenReport
 from cuepoint.models.report_ledger import ReportLedger
 from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import Column, Parts
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 2
+VERSION = 3
 
 
 class _Ledger(msgspec.Struct, array_like=True):
@@ -23,6 +24,8 @@ class _Ledger(msgspec.Struct, array_like=True):
     names: tuple[bytes, bytes]
     parts: list[tuple[str, str, list[tuple[int, str, bytes, bytes, bytes]]]]  # dsp, territory, columns by day
     versions: list[tuple[str, str, dict[int, int]]]
+    withdrawn: list[tuple[str, str, dict[int, int]]]
+    amendments: list[tuple[str, str, int, int, dict[int, tuple[int, int]]]]
     open: list[tuple[str, str, dt.date, int, bytes, bytes]]
     pending: list[tuple[int, str, str, bytes, bytes]]
 
@@ -39,6 +42,8 @@ def to_bytes(ledger: ReportLedger) -> bytes:
             for source, parts in ledger.parts.items()
         ],
         [(*source, days) for source, days in ledger.versions.items()],
+        [(*source, days) for source, days in ledger.withdrawn.items()],
+        [(*report, dict(rows)) for report, rows in ledger.amendments.by_report.items()],
         [(*key, report.rows.tobytes(), report.counts.tobytes()) for key, report in ledger.open.items()],
         [
             (day, *source, rows.tobytes(), counts.tobytes())
@@ -79,3 +84,8 @@ def load(ledger: ReportLedger, blob: bytes) -> None:
         raise SnapshotError(f"report ledger: not readable ({error})") from error
     ledger.scored, ledger.repeats = value.scored, value.repeats
     ledger.versions = {(dsp, territory): days for dsp, territory, days in value.versions}
+    ledger.withdrawn = {(dsp, territory): days for dsp, territory, days in value.withdrawn}
+    ledger.amendments.by_report = {
+        (dsp, territory, day, version): {row: Amendment(*said) for row, said in rows.items()}
+        for dsp, territory, day, version, rows in value.amendments
+    }

@@ -10,7 +10,16 @@ from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdFormat, AdRule, Compare, Limits, Progressive
-from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, TrendRecord
+from cuepoint.schemas.trends import (
+    Asset,
+    AssetDay,
+    Change,
+    ReportCompleted,
+    ReportOpened,
+    ReportWithdrawn,
+    TrendAmendment,
+    TrendRecord,
+)
 
 _DAY = dt.date(2018, 11, 26)
 _AT = 1_543_219_200_000  # 2018-11-26T08:00Z
@@ -56,6 +65,8 @@ EXAMPLES: tuple[Contract, ...] = (
         count=64,
         cells=[Cell(gender="male", context="search", activity="active", count=61, consumers=48)],
     ),
+    ReportWithdrawn(dsp="spotify", territory="US", day=_DAY, source="us-2018-11-26.csv"),
+    TrendAmendment(asset_id="0bYg9bo50gSsH3LtXe2SQn", day=_DAY, dsp="spotify", territory="US", count=622_190),
     Asset(
         asset_id="0bYg9bo50gSsH3LtXe2SQn",
         title="All I Want for Christmas Is You",

@@ -10,7 +10,16 @@ from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdRule
-from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, TrendRecord
+from cuepoint.schemas.trends import (
+    Asset,
+    AssetDay,
+    Change,
+    ReportCompleted,
+    ReportOpened,
+    ReportWithdrawn,
+    TrendAmendment,
+    TrendRecord,
+)
 
 
 class Topic(NamedTuple):
@@ -25,7 +34,11 @@ class Topic(NamedTuple):
     partitions: int | None = None
 
 
-TREND_RECORDS = Topic("cuepoint.trend-records.v1", (TrendRecord, ReportOpened, ReportCompleted), "asset_id")
+TREND_RECORDS = Topic(
+    "cuepoint.trend-records.v1",
+    (TrendRecord, ReportOpened, ReportCompleted, ReportWithdrawn, TrendAmendment),
+    "asset_id",
+)
 REPORTS = Topic("cuepoint.reports.v1", (ReportOpened, ReportCompleted), "dsp", partitions=1)
 CONSUMPTION = Topic(
     "cuepoint.consumption.v1", (Consumption, ConsumptionAmendment, ReportOpened, ReportCompleted), "asset_id"

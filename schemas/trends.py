@@ -50,6 +50,37 @@ class ReportCompleted(Contract, frozen=True, kw_only=True, tag="report-completed
     source: Text = ""
 
 
+class ReportWithdrawn(Contract, frozen=True, kw_only=True, tag="report-withdrawn.v1"):
+    """The DSP takes back its report of a day: ``version`` and every lower one, whether they came before or come later.
+
+    One in every partition of the trend records, in band. What the report said is subtracted; the day is then one on
+    which this source has not reported. A report of a higher version counts again.
+    """
+
+    dsp: Identifier
+    territory: Territory = "WW"
+    day: dt.date
+    version: Version = 1
+    source: Text = ""
+
+
+class TrendAmendment(Contract, frozen=True, kw_only=True, tag="trend-amendment.v1"):
+    """Replaces the count of one asset in a report that is completed (or will be). Key: ``asset_id``.
+
+    It belongs to the report (``dsp``, ``territory``, ``day``, ``report_version``) and goes with it when that is
+    replaced or withdrawn. Of several for the same asset and report the highest ``revision`` holds; the same or a lower
+    one is a repeat.
+    """
+
+    asset_id: Identifier
+    day: dt.date
+    dsp: Identifier
+    territory: Territory = "WW"
+    count: Count
+    report_version: Version = 1
+    revision: Version = 1
+
+
 class Asset(Contract, frozen=True, kw_only=True, tag="asset.v1"):
     """Metadata of one asset. Key: ``asset_id``; the topic is compacted.
 
@@ -114,4 +145,4 @@ class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
     upper_95: float
 
 
-TrendMessage = TrendRecord | ReportOpened | ReportCompleted
+TrendMessage = TrendRecord | ReportOpened | ReportCompleted | ReportWithdrawn | TrendAmendment

@@ -17,7 +17,7 @@ from cuepoint.schemas.codec import encode, type_name
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import Topic
-from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
+from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
 from cuepoint.streams.outgoing import Outgoing
 
 _POLL_S = 0.1
@@ -38,7 +38,8 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 Headers = list[tuple[str, str | bytes | None]]
-_BARE = (TrendRecord, ReportOpened, ReportCompleted, PlayerEvent)  # the volume: their values say all, headers cost most
+# the volume: their values say all, headers cost most
+_BARE = (TrendRecord, ReportOpened, ReportCompleted, ReportWithdrawn, TrendAmendment, PlayerEvent)
 
 
 def headers_of(message: Contract, source: str, id: str) -> Headers:
