@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models.report_amendments import Amendment, Amendments, Source
+from cuepoint.models.report_amendments import Amendments, Source, Sum
 from cuepoint.models.report_columns import Forms, Key, OpenReport, Packed
 from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import NONE, Ints, Parts, Rows
@@ -155,40 +155,38 @@ class ReportLedger:
         return Revision(day, np.arange(len(self.names), dtype=np.int64))
 
     def amend(self, message: TrendAmendment, at_ms: int) -> Refusal | Revision | None:
-        """Replace one count of a report that is completed, or will be."""
+        """Put right one count of a report that is completed, or will be."""
         source, day, version = (message.dsp, message.territory), message.day.toordinal(), message.report_version
         complete = self._version(source, day)
-        if version < complete:
+        refusal = self._refuse_amendment(message, complete, at_ms) if version >= complete else None
+        if refusal:
+            return refusal
+        row = self.names.row(message.asset_id)
+        change = None
+        if version >= complete:
+            change = self.amendments.add((*source, day, version), row, message.part, message.revision, message.count)
+        if change is None:
             self.repeats += 1
-            return None
-        if version <= self.withdrawn.get(source, {}).get(day, 0):
-            return Refusal("withdrawn_report", "$.report_version", "the report this belongs to was withdrawn")
-        row = self._keep(message, at_ms)
-        if not isinstance(row, int):
-            return row
-        if version > complete:
+        elif version > complete:
             known = (*source, message.day, version) in self.open
             reason = "no such report came so far; it is kept, and counts should the report come"
             return None if known else Refusal("unknown_report", "$.report_version", reason)
-        if self.scored is None or day > self.scored:
-            self.pending[day][source] = _amended(*self.pending[day][source], {row: Amendment(1, message.count)})
-            return None
-        return Revision(day, np.array([row])) if self.parts[source].put(day, row, message.count) else None
+        elif self.scored is None or day > self.scored:
+            self.pending[day][source] = _amended(*self.pending[day][source], {row: change})
+        else:
+            parts, rows = self.parts[source], np.array([row])
+            if parts.put(day, row, change.total(int(parts.read(day, rows)[0]))):
+                return Revision(day, rows)
+        return None
 
-    def _keep(self, message: TrendAmendment, at_ms: int) -> Refusal | int | None:
-        """The asset's row, None for a repeat."""
-        source, day, version = (message.dsp, message.territory), message.day.toordinal(), message.report_version
-        refusal = self._refuse_day(message.day, at_ms)
-        if refusal:
-            return refusal
-        if version > self._version(source, day) and self._early() >= self.max_early_amendments:
+    def _refuse_amendment(self, message: TrendAmendment, complete: int, at_ms: int) -> Refusal | None:
+        version = message.report_version
+        if version <= self.withdrawn.get((message.dsp, message.territory), {}).get(message.day.toordinal(), 0):
+            return Refusal("withdrawn_report", "$.report_version", "the report this belongs to was withdrawn")
+        if version > complete and self._early() >= self.max_early_amendments:
             reason = f"{self._early()} amendments wait for reports that are not completed"
             return Refusal("too_many_early_amendments", "$", reason)
-        row = self.names.row(message.asset_id)
-        if self.amendments.add((*source, day, version), row, Amendment(message.revision, message.count)):
-            return row
-        self.repeats += 1
-        return None
+        return self._refuse_day(message.day, at_ms)
 
     def due(self) -> int | None:
         """The next day to score, if ready: every active source has completed it, or later days have overtaken it."""
@@ -273,10 +271,11 @@ class ReportLedger:
         return None
 
 
-def _amended(rows: Rows, counts: Ints, amendments: dict[int, Amendment]) -> tuple[Rows, Ints]:
+def _amended(rows: Rows, counts: Ints, changes: dict[int, Sum]) -> tuple[Rows, Ints]:
     """A report's totals (rows in order) with what replaces some of them."""
-    if not amendments:
+    if not changes:
         return rows, counts
-    found = dict(zip(rows.tolist(), counts.tolist(), strict=True)) | {r: a.total for r, a in amendments.items()}
+    found = dict(zip(rows.tolist(), counts.tolist(), strict=True))
+    found |= {row: change.total(found.get(row, NONE)) for row, change in changes.items()}
     ordered = np.array(sorted(found), dtype=np.int64)
     return ordered, np.array([found[row] for row in ordered.tolist()], dtype=np.int64)

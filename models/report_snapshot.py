@@ -14,7 +14,7 @@ from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import Column, Parts
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 3
+VERSION = 4
 
 
 class _Ledger(msgspec.Struct, array_like=True):
@@ -25,7 +25,7 @@ class _Ledger(msgspec.Struct, array_like=True):
     parts: list[tuple[str, str, list[tuple[int, str, bytes, bytes, bytes]]]]  # dsp, territory, columns by day
     versions: list[tuple[str, str, dict[int, int]]]
     withdrawn: list[tuple[str, str, dict[int, int]]]
-    amendments: list[tuple[str, str, int, int, dict[int, tuple[int, int]]]]
+    amendments: list[tuple[str, str, int, int, dict[int, dict[str, Amendment]]]]
     open: list[tuple[str, str, dt.date, int, bytes, bytes]]
     pending: list[tuple[int, str, str, bytes, bytes]]
 
@@ -43,7 +43,7 @@ def to_bytes(ledger: ReportLedger) -> bytes:
         ],
         [(*source, days) for source, days in ledger.versions.items()],
         [(*source, days) for source, days in ledger.withdrawn.items()],
-        [(*report, dict(rows)) for report, rows in ledger.amendments.by_report.items()],
+        [(*report, rows) for report, rows in ledger.amendments.by_report.items()],
         [(*key, report.rows.tobytes(), report.counts.tobytes()) for key, report in ledger.open.items()],
         [
             (day, *source, rows.tobytes(), counts.tobytes())
@@ -86,6 +86,5 @@ def load(ledger: ReportLedger, blob: bytes) -> None:
     ledger.versions = {(dsp, territory): days for dsp, territory, days in value.versions}
     ledger.withdrawn = {(dsp, territory): days for dsp, territory, days in value.withdrawn}
     ledger.amendments.by_report = {
-        (dsp, territory, day, version): {row: Amendment(*said) for row, said in rows.items()}
-        for dsp, territory, day, version, rows in value.amendments
+        (dsp, territory, day, version): rows for dsp, territory, day, version, rows in value.amendments
     }

@@ -65,11 +65,12 @@ class ReportWithdrawn(Contract, frozen=True, kw_only=True, tag="report-withdrawn
 
 
 class TrendAmendment(Contract, frozen=True, kw_only=True, tag="trend-amendment.v1"):
-    """Replaces the count of one asset in a report that is completed (or will be). Key: ``asset_id``.
+    """Puts right the count of one asset in a report that is completed (or will be). Key: ``asset_id``.
 
-    It belongs to the report (``dsp``, ``territory``, ``day``, ``report_version``) and goes with it when that is
-    replaced or withdrawn. Of several for the same asset and report the highest ``revision`` holds; the same or a lower
-    one is a repeat.
+    ``part`` "" replaces what the report said of the asset; any other part (rows that were held back, say by their
+    external id) adds to it. It belongs to the report (``dsp``, ``territory``, ``day``, ``report_version``) and goes
+    with it when that is replaced or withdrawn. Of several for the same asset, report and part the highest ``revision``
+    holds; the same or a lower one is a repeat.
     """
 
     asset_id: Identifier
@@ -78,6 +79,7 @@ class TrendAmendment(Contract, frozen=True, kw_only=True, tag="trend-amendment.v
     territory: Territory = "WW"
     count: Count
     report_version: Version = 1
+    part: Text = ""
     revision: Version = 1
 
 

@@ -21,7 +21,11 @@ reports = st.dictionaries(
 )
 withdrawals = st.sets(st.tuples(dsps, days, st.integers(1, 2)), max_size=5)
 amendments = st.dictionaries(
-    st.tuples(st.tuples(dsps, days, versions), st.sampled_from(ASSETS), st.integers(1, 2)), counts, max_size=8
+    st.tuples(
+        st.tuples(dsps, days, versions), st.sampled_from(ASSETS), st.sampled_from(["", "p", "q"]), st.integers(1, 2)
+    ),
+    counts,
+    max_size=10,
 )
 
 
@@ -54,8 +58,8 @@ def follow(deliveries: list[list[bytes]]) -> dict[str, bytes]:
 def test_any_order_of_any_deliveries_ends_in_the_same_state(sent: dict, taken: set, amended: dict, data: st.DataObject):
     deliveries = [report(*key, told) for key, told in sent.items()]
     deliveries += [[encode(ReportWithdrawn(**who(dsp, n), version=version))] for dsp, n, version in sorted(taken)]
-    for ((dsp, n, version), asset, revision), count in amended.items():
-        more = {"asset_id": asset, "count": count, "report_version": version, "revision": revision}
+    for ((dsp, n, version), asset, part, revision), count in amended.items():
+        more = {"asset_id": asset, "count": count, "report_version": version, "part": part, "revision": revision}
         deliveries.append([encode(TrendAmendment(**who(dsp, n), **more))])
     began = [delivery[:-1] for delivery in deliveries if len(delivery) > 1]  # ingests that died
     repeats = data.draw(st.lists(st.sampled_from(deliveries + began), max_size=6))

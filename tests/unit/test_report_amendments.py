@@ -33,9 +33,8 @@ def withdraw(ledger: ReportLedger, n: int, dsp: str = "a", version: int = 1):
     return ledger.withdraw(ReportWithdrawn(**who(n, dsp), version=version), NOW)
 
 
-def amend(ledger: ReportLedger, n: int, asset: str, count: int, dsp: str = "a", version: int = 1, revision: int = 1):
-    more = {"asset_id": asset, "count": count, "report_version": version, "revision": revision}
-    return ledger.amend(TrendAmendment(**who(n, dsp), **more), NOW)
+def amend(ledger: ReportLedger, n: int, asset: str, count: int, dsp: str = "a", version: int = 1, **more):
+    return ledger.amend(TrendAmendment(**who(n, dsp), asset_id=asset, count=count, report_version=version, **more), NOW)
 
 
 def counts(ledger: ReportLedger, n: int) -> dict[str, float]:
@@ -93,6 +92,20 @@ def test_an_amendment_replaces_one_count_and_goes_with_its_report():
     report(ledger, 1, {"x": 20}, version=2)
     assert counts(ledger, 1)["x"] == 120 and counts(ledger, 1)["new"] == -1
     assert amend(ledger, 1, "x", 1, revision=9) is None and counts(ledger, 1)["x"] == 120  # of the one replaced
+
+
+def test_a_part_adds_to_what_the_report_said_and_replaces_only_itself():
+    ledger = two_sources()
+    amend(ledger, 2, "x", 5, part="isrc:1")
+    amend(ledger, 2, "x", 5, part="isrc:1")
+    assert counts(ledger, 2)["x"] == 115
+    amend(ledger, 2, "x", 7, part="isrc:1", revision=2)
+    amend(ledger, 2, "x", 1, part="isrc:2")
+    assert counts(ledger, 2)["x"] == 118
+    amend(ledger, 2, "x", 20)
+    assert counts(ledger, 2)["x"] == 128
+    report(ledger, 2, {"x": 30}, version=2)
+    assert counts(ledger, 2)["x"] == 130
 
 
 def test_an_amendment_before_its_day_is_scored_or_its_report_is_complete_counts_all_the_same():
