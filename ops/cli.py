@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True, rich_markup_mode=None)
 rules_app = typer.Typer(help="Ad-insertion rules.", no_args_is_help=True, rich_markup_mode=None)
+simulate_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(simulate_app, name="simulate")
 app.add_typer(topics_app, name="topics")
 app.add_typer(rules_app, name="rules")
 
@@ -125,8 +127,9 @@ def ingest(
     )
 
 
-@app.command()
+@simulate_app.callback()
 def simulate(
+    context: typer.Context,
     *,
     sessions: Annotated[int, typer.Option(min=1, help="Playback sessions at once.")] = 100,
     rate: Annotated[float, typer.Option(min=0.01, help="Simulated seconds in one second.")] = 1.0,
@@ -136,10 +139,34 @@ def simulate(
     topic: Annotated[bool, typer.Option(help="Write to the topic, not through the API.")] = False,
 ) -> None:
     """Simulated viewers: their player events go in, the ad decisions they get change what they do."""
+    if context.invoked_subcommand is not None:
+        return
     from cuepoint.ops.simulate import SimulationOptions, simulate_viewers
 
     options = SimulationOptions(sessions=sessions, rate=rate, seconds=seconds, seed=seed, api=url, to_topic=topic)
     simulate_viewers(options, read_settings())
+
+
+@simulate_app.command("catalogue")
+def simulate_catalogue(
+    out: Annotated[Path, typer.Option(help="A new folder for the report files and truth.jsonl.", metavar="DIR")],
+    *,
+    assets: Annotated[int, typer.Option(min=1, max=10_000_000, help="Assets of the catalogue.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Days, a report file each.")] = 90,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same catalogue.")] = 1,
+    first_day: Annotated[str, typer.Option(help="The day it begins with.", metavar="YYYY-MM-DD")] = "2024-01-01",
+    median: Annotated[float, typer.Option(min=0.01, help="Streams a day of the median asset.")] = 30.0,
+    event_share: Annotated[float, typer.Option(min=0, max=1, help="Assets that meet an event; 0: none does.")] = 0.3,
+    groups: Annotated[bool, typer.Option(help="Split by gender, age and subscription.")] = True,
+    format_: Annotated[str, typer.Option("--format", help="parquet or csv")] = "parquet",
+) -> None:
+    """A simulated catalogue: reports of consumption with known events and their causes."""
+    from cuepoint.ops.simulate_catalogue import simulate_files
+
+    simulate_files(
+        out, format_, seed, assets=assets, days=days, first_day=first_day, median_count=median,
+        event_share=event_share, groups=groups,
+    )  # fmt: skip
 
 
 @app.command()

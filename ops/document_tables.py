@@ -85,13 +85,14 @@ def commands() -> str:
     """A row a command, with its arguments and what it is for."""
 
     def rows(command: Any, typed: str) -> list[tuple[str, str]]:
-        inner = getattr(command, "commands", None)
-        if inner is None:
+        inner = getattr(command, "commands", {})
+        own = []
+        if not inner or command.invoke_without_command:
             wanted = (
                 p.metavar or p.name.upper() for p in command.params if p.param_type_name == "argument" and p.required
             )
-            return [(f"`{' '.join([typed, *wanted])}`", (command.help or "").split("\n")[0])]
-        return [row for name, below in inner.items() for row in rows(below, f"{typed} {name}")]
+            own = [(f"`{' '.join([typed, *wanted])}`", (command.help or "").split("\n")[0])]
+        return own + [row for name, below in inner.items() for row in rows(below, f"{typed} {name}")]
 
     return _table(("command", "what it is for"), rows(typer.main.get_command(app), "cuepoint"))
 
