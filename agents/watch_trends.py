@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -16,6 +16,8 @@ from cuepoint.models.region_log import RegionLog
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.report_columns import pack
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
+from cuepoint.models.snapshot_parts import Cutter, join, split
+from cuepoint.models.trend_bases import Archive
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.models.trend_state import BLOCK, ScoredDay, TrendState
 from cuepoint.schemas.codec import decoder, encode, explain
@@ -34,7 +36,7 @@ from cuepoint.schemas.trends import (
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
-VERSION = 3
+VERSION = 4
 MOST_SINGLY = 64
 AssetDays = Literal["all", "open"]
 _decode = decoder(TrendMessage).decode
@@ -45,9 +47,16 @@ _said = msgspec.msgpack.Decoder(list[tuple[int, Change, int]])
 class _Partition:
     """Everything known of one partition: ledger, state, what was said."""
 
-    def __init__(self, ledger: ReportLedger, params: TrendParams, regions: RegionParams, asset_days: AssetDays) -> None:
+    def __init__(
+        self,
+        ledger: ReportLedger,
+        params: TrendParams,
+        regions: RegionParams,
+        asset_days: AssetDays,
+        archive: Archive | None,
+    ) -> None:
         self.ledger, self.log, self._asset_days = ledger, RegionLog(), asset_days
-        self.state = TrendState(ledger.observe, params, regions)
+        self.state = TrendState(ledger.observe, params, regions, archive)
 
     def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
         """One message in log order: what it causes, or why it cannot be used."""
@@ -97,19 +106,23 @@ class _Partition:
         return out
 
     def to_bytes(self) -> bytes:
+        ledger, counts = report_snapshot.to_parts(self.ledger)
+        state, arrays = self.state.to_parts()
         said = msgspec.msgpack.encode(self.log.to_value())
-        return msgspec.msgpack.encode((VERSION, report_snapshot.to_bytes(self.ledger), self.state.to_bytes(), said))
+        return join(msgspec.msgpack.encode((VERSION, ledger, state, said)), [*counts, *arrays])
 
     def load(self, blob: bytes) -> None:
+        value, data = split(blob)
         try:
-            version, ledger, state, said = msgspec.msgpack.decode(blob, type=tuple[int, bytes, bytes, bytes])
+            version, ledger, state, said = msgspec.msgpack.decode(value, type=tuple[int, bytes, bytes, bytes])
             if version != VERSION:
                 raise SnapshotError(f"watch_trends: snapshot of version {version}, this program reads {VERSION}")
             self.log = RegionLog.from_value(_said.decode(said))
         except msgspec.MsgspecError as error:
             raise SnapshotError(f"watch_trends: snapshot not readable ({error})") from error
-        report_snapshot.load(self.ledger, ledger)
-        self.state.load(state)
+        cut = Cutter(data)
+        report_snapshot.load(self.ledger, ledger, cut)
+        self.state.load(state, cut.rest())
 
 
 class WatchTrends:
@@ -131,10 +144,11 @@ class WatchTrends:
         source_active_days: int = 7,
         max_open_reports: int = 256,
         asset_days: AssetDays = "all",
+        archive: Callable[[int], Archive] | None = None,
     ) -> None:
         self._params, self._regions = params or TrendParams(), regions or RegionParams()
         self._limits = (late_report_days, source_active_days, max_open_reports)
-        self._asset_days = asset_days
+        self._asset_days, self._archive = asset_days, archive
         self._partitions: dict[int, _Partition] = {}
 
     @property
@@ -174,13 +188,20 @@ class WatchTrends:
         held = self._partitions.get(partition) or self._begin(partition)
         return held.to_bytes()
 
+    def saved(self, partition: int) -> None:
+        """The last snapshot is stored: what only earlier ones refer to may go."""
+        if partition in self._partitions:
+            self._partitions[partition].state.bases.tidy()
+
     def forget(self, partition: int) -> None:
         self._partitions.pop(partition, None)
 
     def _begin(self, partition: int) -> _Partition:
         late, active, most = self._limits
         ledger = ReportLedger(late_report_days=late, source_active_days=active, max_open_reports=most)
-        fresh = self._partitions[partition] = _Partition(ledger, self._params, self._regions, self._asset_days)
+        archive = self._archive(partition) if self._archive else None
+        fresh = _Partition(ledger, self._params, self._regions, self._asset_days, archive)
+        self._partitions[partition] = fresh
         return fresh
 
 

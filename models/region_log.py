@@ -12,7 +12,8 @@ import numpy as np
 
 from cuepoint.models import region_kernel as region
 from cuepoint.models import trend_kernel as trend
-from cuepoint.models.trend_state import Rows, ScoredDay
+from cuepoint.models.trend_bases import Rows
+from cuepoint.models.trend_state import ScoredDay
 from cuepoint.schemas.trends import Change
 
 Status = Literal["opened", "updated", "closed", "withdrawn"]

@@ -17,7 +17,7 @@ from cuepoint.models.report_amendments import Amendments, Source, Sum
 from cuepoint.models.report_columns import Forms, Key, OpenReport, Packed
 from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import NONE, Ints, Parts, Rows
-from cuepoint.models.trend_state import REVISABLE_DAYS
+from cuepoint.models.trend_bases import REVISABLE_DAYS
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
 
 DAY_MS = 86_400_000

@@ -22,14 +22,15 @@ class Names(Sequence[str]):
     (0, 1, 0, ['a', 'b'])
     """
 
-    def __init__(self, arena: bytes = b"", lengths: bytes = b"") -> None:
-        sizes = np.frombuffer(lengths, dtype=np.uint16)
+    def __init__(self, arena: NDArray[np.uint8] | None = None, lengths: NDArray[np.uint16] | None = None) -> None:
+        letters = np.empty(0, dtype=np.uint8) if arena is None else arena
+        sizes = np.empty(0, dtype=np.uint16) if lengths is None else lengths
         offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
         np.cumsum(sizes, out=offsets[1:])
-        if offsets[-1] != len(arena):
+        if offsets[-1] != len(letters):
             raise ValueError("names and their lengths do not fit together")
         known = np.array([len(sizes)], dtype=np.int64)
-        text = np.frombuffer(arena + bytes(PADDING), dtype=np.uint8).copy()
+        text = np.concatenate([letters, np.zeros(PADDING, dtype=np.uint8)])
         self.table = Index(text, offsets, np.zeros(64, dtype=np.uint64), known)
         self._resize_table(len(sizes))
         fill(self.table)
@@ -77,11 +78,10 @@ class Names(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))
 
-    def to_bytes(self) -> tuple[bytes, bytes]:
-        """All ids one after the other, and their lengths (uint16): what the constructor takes."""
-        known = len(self)
-        offsets = self.table.offsets[: known + 1]
-        return self.table.arena[: offsets[-1]].tobytes(), np.diff(offsets).astype(np.uint16).tobytes()
+    def to_arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """All ids one after the other, and their lengths: what the constructor takes."""
+        offsets = self.table.offsets[: len(self) + 1]
+        return self.table.arena[: offsets[-1]], np.diff(offsets).astype(np.uint16)
 
 
 def _grown(array: NDArray[Any], used: int, need: int) -> NDArray[Any]:

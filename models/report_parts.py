@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-DAYS = 64  # kept: the revisable window and the week before it
+from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING
+
+DAYS = REVISABLE_DAYS + SPACING + 7  # kept: what a replay may begin with, and the week before it
 NONE = -1  # not in the report
 Rows = NDArray[np.int64]
 Ints = NDArray[np.int64]

@@ -48,9 +48,15 @@ def make_role(name: str, settings: Settings, redis: Redis) -> Role:
 
 def _trends(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.watch_trends import WatchTrends, warm_up
+    from cuepoint.schemas.topics import TREND_RECORDS
+    from cuepoint.streams.state_archive import FileArchive
 
     warm_up()
-    return Role(agents=[WatchTrends(asset_days=settings.asset_days)])
+    folder = (
+        settings.data_dir.absolute() / "archive" / WatchTrends.name / f"{settings.topic_prefix}{TREND_RECORDS.name}"
+    )
+    agent = WatchTrends(asset_days=settings.asset_days, archive=lambda partition: FileArchive(folder / str(partition)))
+    return Role(agents=[agent])
 
 
 def _session_settings(settings: Settings) -> SessionSettings:

@@ -13,7 +13,14 @@ from cuepoint.schemas.errors import SnapshotError, Unavailable
 from cuepoint.streams import metrics
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
-from cuepoint.streams.processor import Processor, StatefulProcessor, StateLost, StoringProcessor, is_stateful
+from cuepoint.streams.processor import (
+    ArchivingProcessor,
+    Processor,
+    StatefulProcessor,
+    StateLost,
+    StoringProcessor,
+    is_stateful,
+)
 from cuepoint.streams.snapshot_store import SnapshotStore
 
 _LOG = logging.getLogger(__name__)
@@ -230,4 +237,6 @@ class Lane:
         finally:
             self.saved_at = monotonic()
         self.covered = done
+        if isinstance(self.agent, ArchivingProcessor):
+            self.agent.saved(self.partition)
         metrics.SNAPSHOT_SECONDS.observe(monotonic() - started)

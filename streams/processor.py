@@ -37,6 +37,13 @@ class StatefulProcessor(Processor, Protocol):
 
 
 @runtime_checkable
+class ArchivingProcessor(Processor, Protocol):
+    """Keeps parts of its state in files that its snapshots refer to; is told when a snapshot is stored."""
+
+    def saved(self, partition: int) -> None: ...
+
+
+@runtime_checkable
 class StoringProcessor(Processor, Protocol):
     """Keeps, in the store it writes to, the offset of the last record that is in there."""
 

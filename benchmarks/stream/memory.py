@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from workload import FIRST_DAY, START_MS, Catalogue, player_events, twenty_rules
 
@@ -26,6 +27,7 @@ from cuepoint.models.rule_book import RuleBook
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 from cuepoint.streams.batch import Batch
+from cuepoint.streams.state_archive import FileArchive
 
 DAYS = 60  # past the point from which a second copy of the state is kept for late reports
 BATCH = 10_000
@@ -67,7 +69,12 @@ def trends(assets: int) -> tuple[int, int, int]:
     """(growth, assets, bytes of the snapshot)."""
     if assets > WARM_UP:
         trends(WARM_UP)  # what the code itself takes when first used
-    catalogue, agent = Catalogue(assets), WatchTrends()
+    with TemporaryDirectory() as folder:
+        return _trends(assets, Path(folder))
+
+
+def _trends(assets: int, folder: Path) -> tuple[int, int, int]:
+    catalogue, agent = Catalogue(assets), WatchTrends(archive=lambda _: FileArchive(folder))
     feeder = Feeder(agent)
     before = resident_bytes()
     for number in range(DAYS):

@@ -197,7 +197,7 @@ def test_names_keep_their_rows(names: list[str], data: st.DataObject):
     table, known = Names(), {}
     for name in names:
         assert table.row(name) == known.setdefault(name, len(known))
-    again = Names(*table.to_bytes())
+    again = Names(*table.to_arrays())
     assert list(again) == list(table) == list(known)
     for name in data.draw(st.permutations(names)):
         assert again.row(name) == known[name]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cuepoint.models import trend_kernel as k
 from cuepoint.models.report_ledger import ReportLedger, Revision
+from cuepoint.models.snapshot_parts import join, split
 from cuepoint.models.trend_state import TrendState
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 
@@ -81,10 +82,10 @@ def test_a_snapshot_continues_bit_exactly(y: np.ndarray, cut: int):
     whole, _ = run(y)
     state, _ = run(y[: min(cut, len(y) - 1) + 1])
     fresh = TrendState(lambda day, rows: y[day - FIRST, rows])
-    fresh.load(state.to_bytes())
+    fresh.load(*split(join(*state.to_parts())))
     for t in range(state.day - FIRST + 1, len(y)):
         fresh.step(FIRST + t)
-    assert fresh.to_bytes() == whole.to_bytes()
+    assert join(*fresh.to_parts()) == join(*whole.to_parts())
 
 
 reports = st.lists(

@@ -149,10 +149,10 @@ class Checks:
 
     # -- states and counters
 
-    def states(self, stores: Mapping[str, SnapshotStore], tail: Any) -> None:
+    def states(self, stores: Mapping[str, SnapshotStore], tail: Any, **archive: Any) -> None:
         """The workers' snapshots, brought to the end of the log by ``tail(place, offset)``, against the undisturbed
         run's state, bit by bit, and against the recounts."""
-        agents = {agent.name: agent for agent in make_agents(self.shadow.shelf)}
+        agents = {agent.name: agent for agent in make_agents(self.shadow.shelf, **archive)}
         for place, end in sorted(self.ends.items()):
             for name, agent in agents.items():
                 if place[0] not in {topic.name for topic in agent.topics} or end == 0:

@@ -30,11 +30,12 @@ from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.rules import AdRule, Limits
-from cuepoint.schemas.topics import AD_RULES
+from cuepoint.schemas.topics import AD_RULES, TREND_RECORDS
 from cuepoint.streams.embedded_parts import start_broker
 from cuepoint.streams.heartbeats import read_all_sync
 from cuepoint.streams.producer import SyncProducer
 from cuepoint.streams.snapshot_store import SnapshotStore
+from cuepoint.streams.state_archive import FileArchive
 from cuepoint.streams.topics_admin import create_topics
 
 PARTITIONS = 4
@@ -134,6 +135,8 @@ class Run:
         self._loader = Loader(self._producer, "", ReportPlan(options.seed, PARTITIONS), self._play)
         self._checks = Checks(options.seed, outcome.findings)
         self._rules = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
+        earlier = data / "archive" / TREND_RECORDS.name
+        self._archive = lambda partition: FileArchive(earlier / str(partition))
         self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
 
     def begin(self) -> None:
@@ -166,7 +169,7 @@ class Run:
         quiet_s = time.monotonic() - began - faulty_s
         fresh = self._logs.fresh((*INPUTS, *OUTPUTS))
         if asyncio.run(self._checks.take(self._loader.taken(), fresh)):
-            self._checks.states(self._stores, self._tail)
+            self._checks.states(self._stores, self._tail, archive=self._archive)
             with self._redis.client() as client:
                 self._checks.counters(client, ends)
         self._sum_up()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 
+import numpy as np
 from chaos_logs import Place, Record, batch_of
 
 from cuepoint.agents.agent import StatefulAgent
@@ -14,9 +15,11 @@ from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.agents.count import CountDecisions, CountEvents
 from cuepoint.agents.watch_trends import WatchTrends
 from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.trend_bases import Archive
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.rules import AdRule
 from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.state_archive import name_of
 
 ROLE_OF = {
     "watch_trends": "trends",
@@ -59,9 +62,34 @@ class NoStore:
         return -1
 
 
-def make_agents(shelf: Shelf) -> list[StatefulAgent]:
+class MemoryArchive:
+    """Earlier states under the same names as on disk; they never go."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, np.ndarray] = {}
+
+    def put(self, parts: Sequence[np.ndarray]) -> str:
+        name = name_of(parts)
+        self._held[name] = np.frombuffer(b"".join(part.tobytes() for part in parts), dtype=np.uint8)
+        return name
+
+    def get(self, name: str) -> np.ndarray:
+        return self._held[name]
+
+    def size(self, name: str) -> int:
+        return len(self._held.get(name, ())) if name in self._held else -1
+
+    def keep(self, names: Collection[str]) -> None:
+        pass
+
+
+_EARLIER = MemoryArchive()
+
+
+def make_agents(shelf: Shelf, archive: Callable[[int], Archive] = lambda _: _EARLIER) -> list[StatefulAgent]:
     """The agents as ``cuepoint worker`` makes them, but for the store of the counters."""
-    return [WatchTrends(), ComposeSessions(shelf), CountEvents(NoStore()), CountDecisions(NoStore())]
+    watch = WatchTrends(archive=archive)
+    return [watch, ComposeSessions(shelf), CountEvents(NoStore()), CountDecisions(NoStore())]
 
 
 def digest(key: str | bytes | None, value: bytes | None) -> int:

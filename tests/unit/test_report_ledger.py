@@ -7,13 +7,23 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from cuepoint.models import report_snapshot
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
-from cuepoint.models.report_snapshot import load, to_bytes
+from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 
 DAY = dt.date(2019, 1, 1)
 NOW = 1_577_000_000_000  # December 2019
+
+
+def to_bytes(ledger: ReportLedger) -> bytes:
+    return join(*report_snapshot.to_parts(ledger))
+
+
+def load(ledger: ReportLedger, blob: bytes) -> None:
+    value, data = split(blob)
+    report_snapshot.load(ledger, value, Cutter(data))
 
 
 def day(n: int) -> dt.date:

@@ -7,6 +7,7 @@ import pytest
 
 from cuepoint.models import trend_kernel as k
 from cuepoint.models.region_kernel import CLOSED, EXPECTED, OPENED, OUT_CODE, OUT_END, OUT_START, STATUS
+from cuepoint.models.snapshot_parts import join, split
 from cuepoint.models.trend_state import ScoredDay, TrendState
 from cuepoint.schemas.errors import SnapshotError
 
@@ -131,13 +132,13 @@ def test_days_must_follow_one_another():
 
 def test_a_snapshot_of_another_version_or_a_broken_one_is_refused():
     state, _ = run(steady(70, assets=3))
-    blob = state.to_bytes()
+    blob = join(*state.to_parts())
     fresh = TrendState(state.observe)
-    for broken in (b"", blob[:-5], b"\x95\x63" + blob[2:], b"{}"):
+    for broken in (b"", blob[:-5], blob[:16] + b"\x95\x63" + blob[18:], b"{}", blob + b"more"):
         with pytest.raises(SnapshotError):
-            fresh.load(broken)
-    fresh.load(blob)
-    assert fresh.to_bytes() == blob
+            fresh.load(*split(broken))
+    fresh.load(*split(blob))
+    assert join(*fresh.to_parts()) == blob
 
 
 def test_huge_and_zero_counts_stay_finite():
