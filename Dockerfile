@@ -21,7 +21,7 @@ RUN python -m pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
 FROM python:3.11.11-slim-bookworm
 RUN groupadd --system --gid 10001 cuepoint \
  && useradd --system --uid 10001 --gid cuepoint --home-dir /var/lib/cuepoint --shell /usr/sbin/nologin cuepoint \
- && install -d -o cuepoint -g cuepoint /var/lib/cuepoint
+ && install -d -o cuepoint -g cuepoint /var/lib/cuepoint /var/lib/consumption
 COPY --from=build /opt/cuepoint /opt/cuepoint
 COPY ops/deploy/healthcheck.py /opt/cuepoint/healthcheck.py
 ENV PATH=/opt/cuepoint/bin:$PATH \

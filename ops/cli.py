@@ -78,7 +78,9 @@ def run(
 
 
 @app.command()
-def worker(role: Annotated[str, typer.Argument(help="trends, sessions, counts or views", metavar="ROLE")]) -> None:
+def worker(
+    role: Annotated[str, typer.Argument(help="trends, sessions, counts, views or store", metavar="ROLE")],
+) -> None:
     """One worker; start several of a role to share its partitions."""
     from cuepoint.ops.worker import run_worker
 

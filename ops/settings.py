@@ -143,6 +143,38 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     session_memory_s: int = Field(86_400, ge=0, description="how long events of an ended session are refused as late")
     session_clock_skew_s: int = Field(300, ge=0, description="how far received_at may run ahead of the broker's time")
     sessions_max: int = Field(1_000_000, ge=1, description="most playback sessions held of one partition")
+    # consumption store
+    consumption_dir: Path | None = Field(
+        None,
+        description="folder of the consumption store, shared by its readers; empty: `consumption` in the data folder",
+    )
+    consumption_flush_rows: int = Field(
+        100_000, ge=1, description="rows of a partition gathered before they are stored"
+    )
+    consumption_flush_s: float = Field(2.0, gt=0, le=300, description="how long a row waits to be stored, about")
+    consumption_retention_days: int = Field(
+        1100, ge=7, le=36_500, description="days of consumption kept, back from the newest stored, in whole weeks"
+    )
+    consumption_most_bytes: int = Field(
+        50 << 30, ge=0, description="most bytes of the consumption store; beyond, its oldest weeks go; 0: no bound"
+    )
+    consumption_merge_files: int = Field(8, ge=2, le=1000, description="small files of a week before they are merged")
+    consumption_upkeep_s: float = Field(30.0, gt=0, description="how often the store is merged and tidied")
+    consumption_grace_s: float = Field(300.0, ge=0, description="how long replaced files stay for those reading them")
+    consumption_threads: int = Field(
+        1, ge=1, le=256, description="threads that write, and that answer, of each process"
+    )
+    consumption_memory_bytes: int = Field(
+        512 * MEBIBYTE, ge=64 * MEBIBYTE, description="memory DuckDB may take, to write, to merge or to answer"
+    )
+    query_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="longest a question to the consumption store may take"
+    )
+    query_rows: int = Field(100_000, ge=1, description="most rows of one answer of `cuepoint query`")
+
+    def consumption_root(self) -> Path:
+        """The folder of the consumption store."""
+        return (self.consumption_dir or self.data_dir / "consumption").absolute()
 
     def player_keys(self) -> tuple[str, ...]:
         """The keys a player may use; without any, players are refused.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import Redis
 
 from cuepoint.ops.settings import Settings
+from cuepoint.schemas.errors import Unavailable
 from cuepoint.streams.processor import Processor
 from cuepoint.streams.producer import AsyncProducer
 
@@ -156,10 +157,52 @@ def _views(settings: Settings, _redis: Redis) -> Role:
     return Role(agents=[RecordHistory(_ThreadedHistory(writer))], jobs=[prune], close=close, engine=engine)
 
 
+def _store(settings: Settings, _redis: Redis) -> Role:
+    from cuepoint.agents.store_consumption import StoreConsumption
+    from cuepoint.ops.consumption_parts import consumption_upkeep, consumption_writer
+    from cuepoint.streams.database import open_engine, upgrade
+
+    engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
+    upgrade(engine)
+    agent = StoreConsumption(
+        consumption_writer(settings, engine),
+        settings.log_id,
+        flush_rows=settings.consumption_flush_rows,
+        flush_interval_s=settings.consumption_flush_s,
+    )
+    upkeep = consumption_upkeep(settings, engine)
+
+    async def flush() -> None:
+        while True:
+            await asyncio.sleep(settings.consumption_flush_s / 2)
+            try:
+                await agent.flush()
+            except Unavailable as error:
+                _LOG.warning("consumption waits to be stored: %s", error)
+
+    async def tidy() -> None:
+        while True:
+            try:
+                await asyncio.to_thread(upkeep.run, int(time.time() * 1000))
+            except Exception:
+                _LOG.exception("the consumption store could not be tidied; trying again later")
+            await asyncio.sleep(settings.consumption_upkeep_s)
+
+    async def close() -> None:
+        try:
+            await agent.flush(only_due=False)
+        except Unavailable as error:
+            _LOG.warning("consumption gathered at the end will be read again: %s", error)
+        engine.dispose()
+
+    return Role(agents=[agent], jobs=[flush, tidy], close=close, engine=engine)
+
+
 _MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {
     "trends": _trends,
     "sessions": _sessions,
     "counts": _counts,
     "views": _views,
+    "store": _store,
 }
 ROLES = tuple(_MAKERS)

@@ -42,3 +42,13 @@ DEPENDENCY_UP = Gauge("cuepoint_dependency_up", "1 if it answers", ["dependency"
 REWINDS = Counter("cuepoint_rewinds_total", "Partitions read again from an earlier offset", registry=REGISTRY)
 HTTP_REQUESTS = Counter("cuepoint_http_requests_total", "Requests answered", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("cuepoint_http_request_seconds", "Time to answer a request", ["route"], registry=REGISTRY)
+CONSUMPTION_ROWS = Counter("cuepoint_consumption_rows_total", "Rows added to the consumption store", registry=REGISTRY)
+CONSUMPTION_SECONDS = Histogram(
+    "cuepoint_consumption_write_seconds", "Time to store what was gathered of a partition", registry=REGISTRY
+)
+CONSUMPTION_FILES = Gauge("cuepoint_consumption_files", "Live files of the consumption store", registry=REGISTRY)
+CONSUMPTION_BYTES = Gauge("cuepoint_consumption_bytes", "Their bytes", registry=REGISTRY)
+CONSUMPTION_MERGES = Counter("cuepoint_consumption_merges_total", "Files merged into one, times", registry=REGISTRY)
+CONSUMPTION_EXPIRED = Counter(
+    "cuepoint_consumption_expired_rows_total", "Rows removed for their age or for want of room", registry=REGISTRY
+)

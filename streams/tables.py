@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, LargeBinary, MetaData, String, Table
 
 METADATA = MetaData()
 
@@ -110,4 +110,34 @@ RULES = Table(
     Column("status", String(16), nullable=False),
     Column("published", Boolean, nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+CONSUMPTION_FILES = Table(
+    "consumption_files",
+    METADATA,
+    Column("file_id", Integer, primary_key=True, autoincrement=True),
+    Column("partition", Integer, nullable=False),
+    Column("week", Date, nullable=False, index=True),  # its Monday
+    Column("path", String(255), nullable=False, unique=True),  # below the store's folder
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("first_asset", String(128), nullable=False),
+    Column("last_asset", String(128), nullable=False),
+    Column("removed_at", BigInteger, index=True),  # null: live; else replaced, and deleted a while later
+)
+CONSUMPTION_REPORTS = Table(
+    "consumption_reports",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("report_id", BigInteger, nullable=False, unique=True),
+    Column("partition", Integer, nullable=False),
+    Column("dsp", String(128), nullable=False),
+    Column("territory", String(2), nullable=False),
+    Column("day", Date, nullable=False, index=True),
+    Column("version", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("asset_id", String(128), nullable=False),  # of an amendment; else empty
+    Column("part", String(512), nullable=False),
+    Index("ix_consumption_reports_key", "partition", "day", "dsp", "territory"),
 )

@@ -164,6 +164,7 @@ def test_prometheus_reaches_every_process(prometheus: httpx.Client) -> None:
             "sessions",
             "counts",
             "views",
+            "store",
             "api",
         }
 

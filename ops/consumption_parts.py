@@ -1,0 +1,65 @@
+"""The consumption store's parts as the settings have them. DuckDB is loaded only where it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cuepoint.ops.settings import Settings
+from cuepoint.schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from cuepoint.streams.consumption_files import ParquetFiles
+    from cuepoint.streams.consumption_store import ConsumptionStore
+    from cuepoint.streams.consumption_upkeep import Upkeep
+    from cuepoint.streams.consumption_writer import ConsumptionWriter
+
+
+def consumption_store(settings: Settings, engine: Engine) -> ConsumptionStore:
+    """The reader, over the database of history."""
+    from cuepoint.streams.consumption_store import ConsumptionStore
+
+    return ConsumptionStore(
+        settings.consumption_root(),
+        engine,
+        threads=settings.consumption_threads,
+        memory_bytes=settings.consumption_memory_bytes,
+        timeout_s=settings.query_timeout_s,
+    )
+
+
+def consumption_writer(settings: Settings, engine: Engine) -> ConsumptionWriter:
+    """Raises ConfigurationError where the folder cannot be made."""
+    from cuepoint.streams.consumption_catalogue import ConsumptionCatalogue
+    from cuepoint.streams.consumption_writer import ConsumptionWriter
+
+    return ConsumptionWriter(ConsumptionCatalogue(engine, settings.log_id), _files(settings))
+
+
+def consumption_upkeep(settings: Settings, engine: Engine) -> Upkeep:
+    """Has a DuckDB of its own: it works while the writer does."""
+    from cuepoint.streams.consumption_catalogue import ConsumptionCatalogue
+    from cuepoint.streams.consumption_upkeep import Upkeep, UpkeepOptions
+
+    options = UpkeepOptions(
+        retention_days=settings.consumption_retention_days,
+        most_bytes=settings.consumption_most_bytes,
+        merge_files=settings.consumption_merge_files,
+        grace_s=settings.consumption_grace_s,
+    )
+    catalogue = ConsumptionCatalogue(engine, settings.log_id)
+    return Upkeep(catalogue, _files(settings), settings.consumption_root(), options)
+
+
+def _files(settings: Settings) -> ParquetFiles:
+    from cuepoint.streams.consumption_files import ParquetFiles
+
+    root = settings.consumption_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot make {root} ({error.strerror}): set CUEPOINT_CONSUMPTION_DIR to a folder that can be written"
+        ) from None
+    return ParquetFiles(root, threads=settings.consumption_threads, memory_bytes=settings.consumption_memory_bytes)
