@@ -126,6 +126,35 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (Query("min by (dependency) (cuepoint_dependency_up)", "{{dependency}}"),),
         ),
     ),
+    "Consumption store": (
+        Panel(
+            "Rows",
+            "Stored, and removed for age or room, a second",
+            (
+                Query(_rate("cuepoint_consumption_rows_total", "role"), "stored by {{role}}"),
+                Query(_rate("cuepoint_consumption_expired_rows_total", "role"), "removed by {{role}}"),
+            ),
+        ),
+        Panel(
+            "Files",
+            "Live files, and merges an hour",
+            (
+                Query("max by (role) (cuepoint_consumption_files)", "files"),
+                Query("sum by (role) (increase(cuepoint_consumption_merges_total[1h]))", "merges"),
+            ),
+        ),
+        Panel(
+            "Size",
+            "Bytes of the live files",
+            (Query("max by (role) (cuepoint_consumption_bytes)", "bytes"),),
+            "bytes",
+        ),
+        Panel(
+            "Time spent storing",
+            "Share of a second, all workers",
+            (Query(_rate("cuepoint_consumption_write_seconds_sum", "role"), "{{role}}"),),
+        ),
+    ),
     "HTTP": (
         Panel(
             "Requests",
