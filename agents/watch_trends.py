@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cuepoint.models import region_kernel, report_snapshot
 from cuepoint.models.region_log import RegionLog
 from cuepoint.models.region_params import RegionParams
-from cuepoint.models.report_columns import pack
+from cuepoint.models.report_columns import locate
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
 from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.models.trend_bases import Archive
@@ -165,10 +165,10 @@ class WatchTrends:
         """Changes, scored asset days and dead letters of a batch, in log order."""
         partition = self._partitions.get(batch.partition) or self._begin(batch.partition)
         out: list[Outgoing] = []
-        packed, n = pack(batch.values), len(batch.values)
+        located, n = locate(batch.values), len(batch.values)
         i, singly = 0, 1  # so many records that no report's form fits are read one by one before the next try
         while i < n:
-            at = partition.ledger.append(packed, i)
+            at = partition.ledger.append(located, i)
             singly = 1 if at > i else min(2 * singly, MOST_SINGLY)
             i = min(n, at + singly)
             for k in range(at, i):
@@ -210,7 +210,7 @@ def warm_up() -> None:
     partition, day = WatchTrends()._begin(0), dt.date(1970, 1, 1)
     partition.handle(ReportOpened(dsp="d", day=day), 0, 0)
     record = TrendRecord(dsp="d", day=day, asset_id="a", count=1)
-    partition.ledger.append(pack([encode(record)]), 0)
+    partition.ledger.append(locate([encode(record)]), 0)
     partition.handle(record, 0, 1)
     partition.handle(ReportCompleted(dsp="d", day=day, records=2, partition_records=2), 0, 2)
 

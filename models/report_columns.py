@@ -19,34 +19,37 @@ Key = tuple[str, str, dt.date, int]  # source (dsp, territory), day, version
 _ID, _COUNT = b'"\x7f"', b'"count":0'
 
 
-class Packed(NamedTuple):
-    """The values of a batch one after the other, padded, and where each ends."""
+class Located(NamedTuple):
+    """The values of a batch: where each begins and ends in a buffer."""
 
     buffer: NDArray[np.uint8]
+    starts: Ints
     ends: Ints
 
 
 @runtime_checkable
-class Packable(Protocol):
-    """Values that stand in a buffer already."""
+class Locatable(Protocol):
+    """Values that stand in a buffer already; one that is None begins and ends at 0."""
 
-    def packed(self, padding: int) -> tuple[NDArray[np.uint8], Ints]: ...
+    def located(self) -> tuple[NDArray[np.uint8], Ints, Ints]: ...
 
 
-def pack(values: Sequence[bytes]) -> Packed:
-    """A record without a value (None, whatever the type says) takes no room.
+def locate(values: Sequence[bytes]) -> Located:
+    """Where the values stand, after putting them one behind the other if need be. A record without a value (None,
+    whatever the type says) takes no room.
 
-    >>> pack([b"ab", b"c"]).ends.tolist(), pack([b"ab", None, b"c"]).ends.tolist()
-    ([2, 3], [2, 2, 3])
+    >>> locate([b"ab", b"c"]).ends.tolist(), locate([b"ab", None, b"c"]).starts.tolist()
+    ([2, 3], [0, 2, 2])
     """
-    if isinstance(values, Packable):
-        return Packed(*values.packed(PADDING))
+    if isinstance(values, Locatable):
+        return Located(*values.located())
     try:
         buffer = b"".join([*values, bytes(PADDING)])
     except TypeError:
-        return pack([value or b"" for value in values])
-    ends = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
-    return Packed(np.frombuffer(buffer, dtype=np.uint8), np.cumsum(ends))
+        return locate([value or b"" for value in values])
+    lengths = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
+    ends = np.cumsum(lengths)
+    return Located(np.frombuffer(buffer, dtype=np.uint8), ends - lengths, ends)
 
 
 class OpenReport:
@@ -114,15 +117,16 @@ class Forms:
         self._text = np.frombuffer(self._head + b"".join(m + t for m, t in texts) + bytes(PADDING), dtype=np.uint8)
         self._places = np.array(places, dtype=np.int64)
 
-    def read(self, packed: Packed, first: int, names: Names, reports: Sequence[OpenReport]) -> int:
+    def read(self, located: Located, first: int, names: Names, reports: Sequence[OpenReport]) -> int:
         """Append to ``reports`` (in the order of the keys) what can be read from record ``first`` on; returns the first
         record that cannot."""
-        n = len(packed.ends)
-        names.reserve(n - first, int(packed.ends[-1]) - (int(packed.ends[first - 1]) if first else 0))
+        n = len(located.ends)
+        names.reserve(n - first, int((located.ends[first:] - located.starts[first:]).sum()))
         rows, counts, which = (np.empty(n, dtype=np.int64) for _ in range(3))
-        end = parse(*packed, first, self._text, len(self._head), self._places, names.table, rows, counts, which)
-        found = which[first:end]
-        for form in np.flatnonzero(np.bincount(found)).tolist():
-            mine = found == form
-            reports[form].add(rows[first:end][mine], counts[first:end][mine])
-        return int(end)
+        end = int(parse(*located, first, self._text, len(self._head), self._places, names.table, rows, counts, which))
+        found = slice(first, end)
+        forms = np.flatnonzero(np.bincount(which[found])).tolist()
+        for form in forms:
+            mine = found if len(forms) == 1 else first + np.flatnonzero(which[found] == form)
+            reports[form].add(rows[mine], counts[mine])
+        return end

@@ -157,15 +157,16 @@ def _count(buffer: Any, p: int, end: int, text: Any, forms: Any, form: int) -> i
 
 
 @njit(cache=True)
-def _look_ahead(buffer: Any, ends: Any, first: int, last: int, head: int, index: Any, seen: Any) -> None:
+def _look_ahead(buffer: Any, starts: Any, ends: Any, first: int, last: int, head: int, index: Any, seen: Any) -> None:
     """Touch what finding the ids of the records ``first`` to ``last`` will need, so that the waits for memory overlap
     (1 M assets in no order: several times faster)."""
     mask = np.uint64(index.table.shape[0] - 1)
     for i in range(first, last):
-        start, p, end = ends[i - 1] + head, ends[i - 1] + head, ends[i]
+        start, p, end = starts[i] + head, starts[i] + head, ends[i]
         while p < end and p <= start + LONGEST_ID and buffer[np.uint64(p)] != QUOTE:
             p += 1
-        seen[i - first] = index.table[_hash(buffer, start, p) & mask] if start < end else np.uint64(0)
+        plain = start < end and p + PADDING <= buffer.shape[0]
+        seen[i - first] = index.table[_hash(buffer, start, p) & mask] if plain else np.uint64(0)
     for i in range(last - first):
         seen[i] = index.offsets[seen[i] & np.uint64(0xFFFFFFFF)]
     for i in range(last - first):
@@ -174,19 +175,31 @@ def _look_ahead(buffer: Any, ends: Any, first: int, last: int, head: int, index:
 
 @njit(cache=True, nogil=True)
 def parse(
-    buffer: Any, ends: Any, first: int, text: Any, head: int, forms: Any, index: Any, rows: Any, counts: Any, which: Any
+    buffer: Any,
+    starts: Any,
+    ends: Any,
+    first: int,
+    text: Any,
+    head: int,
+    forms: Any,
+    index: Any,
+    rows: Any,
+    counts: Any,
+    which: Any,
 ) -> int:
     """Read records from ``first`` on; returns the first that is of no known form (or their number).
 
-    buffer uint8, padded: record i lies before ends[i] and behind ends[i - 1]; text uint8, padded: a head of ``head``
-    bytes, then what ``forms`` (k, 3) int64 points to: middle, tail and end of each open report's records; results in
-    rows (n,) int64, counts (n,) int64 and which (n,) int64, the form. New ids are entered into ``index``.
+    buffer uint8: record i lies from starts[i] to ends[i], and at least PADDING bytes of something stand behind it, else
+    it counts as of no known form; text uint8, padded: a head of ``head`` bytes, then what ``forms`` (k, 3) int64 points
+    to: middle, tail and end of each open report's records; results in rows (n,) int64, counts (n,) int64 and which (n,)
+    int64, the form. New ids are entered into ``index``.
     """
     form, row, looked, seen = 0, -1, 0, np.empty(LOOK_AHEAD, dtype=np.uint64)
     arena, offsets, table, known = index  # taken apart here, once: every look into a tuple counts references
+    last = buffer.shape[0] - PADDING
     for i in range(first, ends.shape[0]):
-        start, end = int(ends[i - 1]) if i > 0 else 0, int(ends[i])
-        if end - start <= head or not _same(buffer, start, text, 0, head):
+        start, end = int(starts[i]), int(ends[i])
+        if end - start <= head or end > last or not _same(buffer, start, text, 0, head):
             return i
         start += head
         p, row = _id_end(buffer, start, end, arena, offsets, known[0], row + 1)
@@ -203,7 +216,7 @@ def parse(
         if row < 0:
             if i >= looked and i + 1 < ends.shape[0]:
                 looked = min(i + LOOK_AHEAD, ends.shape[0])
-                _look_ahead(buffer, ends, i + 1, looked, head, index, seen)
+                _look_ahead(buffer, starts, ends, i + 1, looked, head, index, seen)
             row = _row(arena, offsets, table, known, buffer, start, p)
         rows[i], counts[i], which[i] = row, count, form
     return int(ends.shape[0])

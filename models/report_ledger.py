@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models.report_amendments import Amendments, Source, Sum
-from cuepoint.models.report_columns import Forms, Key, OpenReport, Packed
+from cuepoint.models.report_columns import Forms, Key, Located, OpenReport
 from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import NONE, Ints, Parts, Rows
 from cuepoint.models.trend_bases import REVISABLE_DAYS
@@ -96,7 +96,7 @@ class ReportLedger:
         report.add(self.names.row(message.asset_id), message.count)
         return None
 
-    def append(self, packed: Packed, first: int) -> int:
+    def append(self, located: Located, first: int) -> int:
         """Add the records from ``first`` on that look as our encoder writes those of the open reports, which are what
         ``record`` would make of them; returns the first that does not (or their number)."""
         if not self.open:
@@ -104,7 +104,7 @@ class ReportLedger:
         keys = list(self.open)
         if self._forms is None or self._forms[0] != keys:
             self._forms = keys, Forms(keys)
-        return self._forms[1].read(packed, first, self.names, list(self.open.values()))
+        return self._forms[1].read(located, first, self.names, list(self.open.values()))
 
     def completed(self, message: ReportCompleted, at_ms: int) -> Refusal | Revision | None:
         """Accept a report if it is whole. A Revision where its day had been scored already."""

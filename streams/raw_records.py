@@ -91,16 +91,6 @@ def _locate(data: Any, at: int, base_offset: int, base_ms: int, fixed_ms: int, c
         at = end  # headers are passed over
 
 
-@njit(cache=True, nogil=True)
-def _gather(data: Any, starts: Any, ends: Any, packed: Any, packed_ends: Any) -> None:
-    to = 0
-    for i in range(starts.shape[0]):
-        for k in range(starts[i], ends[i]):
-            packed[to] = data[k]
-            to += 1
-        packed_ends[i] = to
-
-
 class Cells(Sequence[T]):
     """A column whose cells are made when looked at."""
 
@@ -174,12 +164,9 @@ class Slices(Cells[Any]):
         start = int(self._starts[index])
         return None if start < 0 else self._data[start : int(self._ends[index])]
 
-    def packed(self, padding: int) -> tuple[NDArray[np.uint8], Ints]:
-        """All of them one after the other and where each ends; ``padding`` bytes of zero behind."""
-        ends = np.empty(len(self), dtype=np.int64)
-        buffer = np.zeros(int((self._ends - self._starts).sum()) + padding, dtype=np.uint8)
-        _gather(np.frombuffer(self._data, dtype=np.uint8), self._starts, self._ends, buffer, ends)
-        return buffer, ends
+    def located(self) -> tuple[NDArray[np.uint8], Ints, Ints]:
+        """The fetched bytes, and where in them each begins and ends; one that is None begins and ends at 0."""
+        return np.frombuffer(self._data, dtype=np.uint8), np.maximum(self._starts, 0), np.maximum(self._ends, 0)
 
 
 class Columns(NamedTuple):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cuepoint.agents import watch_trends
 from cuepoint.agents.watch_trends import WatchTrends
-from cuepoint.models.report_columns import Packed, pack
+from cuepoint.models.report_columns import Located, locate
 from cuepoint.models.report_ledger import ReportLedger
 from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import NONE, Column
@@ -89,14 +89,23 @@ def logs(draw: st.DrawFn) -> list[bytes]:
 class _Exact(ReportLedger):
     """Reads nothing at once: every record takes the strict decoder."""
 
-    def append(self, packed: Packed, first: int) -> int:
+    def append(self, located: Located, first: int) -> int:
         return first
 
 
-async def follow(values: list[bytes], size: int) -> tuple[list, bytes]:
+class Fetched(list):
+    """Values as they lie in what was fetched: something between them, nothing behind the last."""
+
+    def located(self) -> Located:
+        edges = np.cumsum([2] + [step for value in self for step in (len(value), 2)])[:-1]
+        buffer = b"".join(b"\xff\xff" + value for value in self)
+        return Located(np.frombuffer(buffer, dtype=np.uint8), edges[0::2].copy(), edges[1::2].copy())
+
+
+async def follow(values: list[bytes], size: int, kind: type = list) -> tuple[list, bytes]:
     agent, out = WatchTrends(), []
     for at in range(0, len(values), size):
-        some = values[at : at + size]
+        some = kind(values[at : at + size])
         offsets = range(at, at + len(some))
         stamps = [1_577_000_000_000] * len(some)
         out += await agent.process(
@@ -114,10 +123,10 @@ def exactly(values: list[bytes]) -> tuple[list, bytes]:
         watch_trends.ReportLedger = plain
 
 
-@given(logs(), st.sampled_from([1, 3, 1000]))
+@given(logs(), st.sampled_from([1, 3, 1000]), st.sampled_from([list, Fetched]))
 @settings(max_examples=300, deadline=None)
-def test_reading_at_once_and_one_by_one_give_the_same(values: list[bytes], size: int):
-    assert asyncio.run(follow(values, size)) == exactly(values)
+def test_reading_at_once_and_one_by_one_give_the_same(values: list[bytes], size: int, kind: type):
+    assert asyncio.run(follow(values, size, kind)) == exactly(values)
 
 
 @pytest.mark.parametrize("known", [False, True])  # whether the asset was seen before
@@ -184,7 +193,7 @@ def test_records_of_our_encoder_are_read_as_they_are(pairs: list[tuple[str, int]
     ledger = ReportLedger()
     ledger.opened(ReportOpened(dsp="d", day=DAY), 1_577_000_000_000)
     values = [encode(TrendRecord(asset_id=a, dsp="d", day=DAY, count=c)) for a, c in pairs]
-    at = ledger.append(pack(values), 0)
+    at = ledger.append(locate(values), 0)
     read = next(iter(ledger.open.values()))
     assert [(ledger.names[r], c) for r, c in zip(read.rows.tolist(), read.counts.tolist(), strict=True)] == pairs[:at]
     if at < len(pairs):
