@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -13,9 +14,10 @@ from cuepoint.models.session_decode import decode_events
 from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.models.session_state import STATE_VERSION
-from cuepoint.schemas.codec import encode
+from cuepoint.schemas.codec import decoder, encode, explain, type_name
 from cuepoint.schemas.errors import ContractError, SnapshotError
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.topics import (
     AD_DECISIONS,
     AD_RULES,
@@ -30,17 +32,25 @@ from cuepoint.streams.outgoing import Outgoing
 SLICE = 256  # events decoded at once: they are still in the processor's cache when they are taken in
 
 
-class Rules(Protocol):
-    """Where the rules come from; the runtime fills the book from the ad-rules topic between batches."""
+_RULE = f'{{"type":"{type_name(AdRule)}",'.encode()
+_decode_rule = decoder(AdRule).decode
 
-    def book(self) -> RuleBook: ...
+
+class Rules(Protocol):
+    """What the ad-rules topic has told so far. Asked only where a partition is begun without a state."""
+
+    def before(self, partition: int, offset: int) -> Iterable[AdRule]:
+        """The rules that hold before the record at ``offset``."""
 
 
 class _Partition:
-    """Sessions of one partition, the offset after the last record they hold, and the rules reported as faulty."""
+    """Sessions and rules of one partition, the offset after the last record they hold, and the rules reported as
+    faulty."""
 
     def __init__(self, settings: SessionSettings) -> None:
         self.engine = SessionEngine(settings)
+        self.book: RuleBook | None = None
+        self.memory_ms = settings.memory_s * 1000
         self.next_offset = -1
         self.faulty: list[tuple[str, int]] = []
 
@@ -48,8 +58,7 @@ class _Partition:
 class ComposeSessions:
     """Follows every playback session and decides at each event which ads the rules insert.
 
-    The answer to a record depends on the records before it in its partition and on the rules in effect at its
-    ``received_at``.
+    The answer to a record depends on the records before it in its partition, the rules among them, and on nothing else.
     """
 
     name: ClassVar[str] = "compose_sessions"
@@ -71,10 +80,12 @@ class ComposeSessions:
         held = self._partitions.get(batch.partition)
         if held is None:
             held = self._partitions[batch.partition] = _Partition(self._settings)
+        if held.book is None:
+            held.book = _book(self._rules.before(batch.partition, batch.first))
         skip = sum(1 for offset in batch.offsets if offset < held.next_offset) if batch.first < held.next_offset else 0
-        results, refused, book = Results(), [], self._rules.book()
+        results, refused = Results(), []
         for start in range(skip, len(batch), SLICE):
-            refused += _take_in(held.engine, batch, start, book, results)
+            refused += _take_in(held, held.book, batch, start, results)
         held.next_offset = max(held.next_offset, batch.last + 1)
         self.repeats += results.repeats
         self.late += results.late
@@ -96,6 +107,8 @@ class ComposeSessions:
                 raise SnapshotError(f"sessions of partition {partition}: state version {version}, not {STATE_VERSION}")
             held.engine.load(stored)
             held.next_offset = stored["next_offset"]
+            if "rules" in stored:  # a snapshot from before rules stood in the log begins with all that are known
+                held.book = _book(msgspec.convert(stored["rules"], list[AdRule]))
             held.faulty = [(rule_id, number) for rule_id, number in stored["faulty"]]
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"sessions of partition {partition}: the state cannot be read: {error}") from error
@@ -104,6 +117,8 @@ class ComposeSessions:
         """The partition's state; equal logs give equal bytes, however they were cut into batches."""
         held = self._partitions[partition]
         state = {"version": STATE_VERSION, "next_offset": held.next_offset, "faulty": held.faulty, **held.engine.rows()}
+        if held.book is not None:
+            state["rules"] = msgspec.to_builtins(held.book.rules())
         return msgspec.msgpack.encode(state)
 
     def forget(self, partition: int) -> None:
@@ -111,8 +126,15 @@ class ComposeSessions:
         self._partitions.pop(partition, None)
 
 
+def _book(rules: Iterable[AdRule]) -> RuleBook:
+    book = RuleBook()
+    for rule in rules:
+        book.add(rule)
+    return book
+
+
 def _take_in(
-    engine: SessionEngine, batch: Batch, start: int, book: RuleBook, results: Results
+    held: _Partition, book: RuleBook, batch: Batch, start: int, results: Results
 ) -> list[tuple[int, ContractError]]:
     """Take in a slice of the batch; what of it is refused, by place in the batch."""
     stop = start + SLICE
@@ -120,12 +142,33 @@ def _take_in(
     stamps = batch.timestamps[start:stop]
     if refused:
         stamps = [stamps[place] for place in places]
-    engine.run(events, stamps, book, results)
-    if results.refused:
-        refused += [(places[index], error) for index, error in results.refused]
-        refused.sort(key=_place)
-        results.refused.clear()
-    return [(start + place, error) for place, error in refused]
+        rules = [place for place, _ in refused if (batch.values[start + place] or b"").startswith(_RULE)]
+        refused = [refusal for refusal in refused if refusal[0] not in rules]
+    else:
+        rules = []
+    begin = 0
+    for place in (*rules, SLICE):  # a rule holds for the events behind it
+        end = bisect_left(places, place)
+        held.engine.run(events[begin:end], stamps[begin:end], book, results)
+        if results.refused:
+            refused += [(places[begin + index], error) for index, error in results.refused]
+            results.refused.clear()
+        begin = end
+        if place < SLICE:
+            refused += _adopt(held, book, batch.values[start + place], place)
+    return sorted(((start + place, error) for place, error in refused), key=_place)
+
+
+def _adopt(held: _Partition, book: RuleBook, value: bytes, place: int) -> list[tuple[int, ContractError]]:
+    """Take in a rule; versions that no event in time can ask for any more go."""
+    try:
+        book.add(_decode_rule(value))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return [(place, explain(error))]
+    except ContractError as error:
+        return [(place, error)]
+    book.drop_superseded(held.engine.clock - held.memory_ms)
+    return []
 
 
 def _place(refusal: tuple[int, ContractError]) -> int:

@@ -9,6 +9,7 @@ import msgspec
 
 from cuepoint.schemas.codec import decoder, explain
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.topics import (
     AD_DECISIONS,
     ASSET_DAYS,
@@ -108,7 +109,9 @@ class RecordHistory:
             if value is None:
                 continue  # a compacted topic's mark of a key that is gone
             try:
-                recorded.append(Recorded(offset, at, decode(value)))
+                message = decode(value)
+                if not isinstance(message, AdRule):  # rules stand among the player events; the API keeps them
+                    recorded.append(Recorded(offset, at, message))
             except msgspec.MsgspecError as error:
                 broken.append(_Broken(offset, at, key, value, error))
         return recorded, broken

@@ -23,9 +23,9 @@ from typing import Any
 
 import cuepoint
 from cuepoint.agents.compose_sessions import ComposeSessions
-from cuepoint.models.rule_book import RuleBook
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.playback import PlayerEvent, PlayerEventKind
+from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.topics import AD_DECISIONS
 from cuepoint.streams.batch import Batch
 
@@ -40,13 +40,8 @@ GC_THRESHOLDS = (200_000, 20, 50)
 class Rules:
     """The twenty rules."""
 
-    def __init__(self) -> None:
-        self._book = RuleBook()
-        for rule in twenty_rules():
-            self._book.add(rule)
-
-    def book(self) -> RuleBook:
-        return self._book
+    def before(self, partition: int, offset: int) -> list[AdRule]:
+        return twenty_rules()
 
 
 def heartbeats(sessions: int) -> Iterator[PlayerEvent]:

@@ -37,14 +37,24 @@ class RuleBook:
         compiled = CompiledRule(rule)
         self._versions.setdefault(rule.rule_id, held)[rule.version] = rule
         self._compiled[rule.rule_id, rule.version] = compiled
-        moments = {bound for kept in self.rules() for bound in (float(kept.effective_at), *_span(kept))}
-        self._changes = sorted(moments - {-_ALWAYS, _ALWAYS})
-        self._active = {}
+        self._changes, self._active = self._moments(), {}
         return True
+
+    def drop_superseded(self, before_ms: int) -> None:
+        """Forget versions that a later one has replaced for all events received from ``before_ms`` on."""
+        for rule_id, versions in self._versions.items():
+            newest = max((number for number, rule in versions.items() if rule.effective_at <= before_ms), default=0)
+            for number in [number for number in versions if number < newest]:
+                del versions[number], self._compiled[rule_id, number]
+        self._changes, self._active = self._moments(), {}
 
     def rules(self) -> list[AdRule]:
         """All versions held, by rule and version."""
         return [versions[number] for _, versions in sorted(self._versions.items()) for number in sorted(versions)]
+
+    def _moments(self) -> list[float]:
+        moments = {bound for kept in self.rules() for bound in (float(kept.effective_at), *_span(kept))}
+        return sorted(moments - {-_ALWAYS, _ALWAYS})
 
     def at(self, at_ms: int) -> ActiveRules:
         """The compiled rules in effect at ``at_ms``; the same object for the same moment until the book changes."""

@@ -1,4 +1,4 @@
-"""Storing a rule and telling the session workers: SQL first, then the topic, and never a rule that is late."""
+"""Storing a rule and telling the session workers: SQL first, then the topics."""
 
 from __future__ import annotations
 
@@ -11,32 +11,28 @@ from msgspec.structs import replace
 from cuepoint.ops.api_problems import Problem
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.rules import AdRule
-from cuepoint.schemas.topics import AD_RULES
-from cuepoint.streams.outgoing import Outgoing
 from cuepoint.streams.producer import AsyncProducer
 from cuepoint.streams.rule_store import RuleConflict, RuleStore
+from cuepoint.streams.rules_publisher import publish_rule
 
 _GRACE_MS = 10_000
 _log = logging.getLogger("cuepoint.api")
 
 
 class RulePublisher:
-    """Writes rules. A version that could not be published in time is published as a *new* version with a later
-    ``effective_at``: an event's rules are those in effect at its receipt, and a version that appears in the past would
-    make a replay decide otherwise than the workers did.
-    """
+    """Writes rules. A version whose publication failed is published when the broker is back, and holds from there."""
 
     def __init__(self, store: RuleStore, producer: AsyncProducer, lead_ms: int) -> None:
         self._store, self._producer, self._lead_ms = store, producer, lead_ms
 
     def effective_at(self) -> int:
-        """When a rule accepted now comes into effect, in ms since the epoch."""
+        """The earliest moment a rule accepted now may come into effect, in ms since the epoch."""
         return time.time_ns() // 1_000_000 + self._lead_ms
 
     async def publish(self, rule: AdRule) -> bool:
         """Tell the workers of a stored version; False where the broker does not answer (it is tried again later)."""
         try:
-            await self._producer.deliver([Outgoing(AD_RULES, rule.rule_id, rule, f"{rule.rule_id}:{rule.version}")])
+            await publish_rule(self._producer, rule)
         except Unavailable as error:
             _log.warning("rule %s version %d waits for the broker: %s", rule.rule_id, rule.version, error)
             return False
@@ -50,34 +46,19 @@ class RulePublisher:
 
     async def publish_waiting(self) -> None:
         """Publish what an earlier broker outage or crash left; the caller repeats this."""
-        waiting = await asyncio.to_thread(self._store.unpublished)
+        due = time.time_ns() // 1_000_000 - _GRACE_MS  # younger ones the request that stored them may be publishing now
+        waiting = [rule for rule in await asyncio.to_thread(self._store.unpublished) if rule.effective_at <= due]
         if not waiting or not await self._producer.answers():
-            return  # renewing a rule for an absent broker would only pile up versions
+            return
         for rule in waiting:
-            if not await self._publish_late(rule):
+            if not await self.publish(rule):
                 return
-
-    async def _publish_late(self, rule: AdRule) -> bool:
-        if time.time_ns() // 1_000_000 < rule.effective_at + _GRACE_MS:
-            return True  # the request that stored it may be publishing it now
-        current = await asyncio.to_thread(self._store.get, rule.rule_id)
-        if current is not None and current.version == rule.version:
-            try:
-                renewed = await asyncio.to_thread(self._store.put, self._later(rule), rule.version)
-            except RuleConflict:
-                return True  # another replica, or an editor, was quicker
-            if not await self.publish(renewed):
-                return False
-        await asyncio.to_thread(self._store.mark_published, rule)  # a newer version stands in its place
-        return True
-
-    def _later(self, rule: AdRule) -> AdRule:
-        return replace(rule, effective_at=self.effective_at())
 
 
 def same_rule(one: AdRule, other: AdRule) -> bool:
-    """Equal but for version and time of effect."""
-    return replace(one, version=1, effective_at=0) == replace(other, version=1, effective_at=0)
+    """Equal but for what the server sets."""
+    bare = {"version": 1, "effective_at": 0, "offsets": {}}
+    return replace(one, **bare) == replace(other, **bare)
 
 
 def conflict(error: RuleConflict, conditional: bool) -> Problem:

@@ -133,12 +133,15 @@ def _rule_answer(rule: AdRule, published: bool, status: int) -> Response:
 
 
 async def _read_rule(request: Request, parts: ApiParts, rule_id: str | None) -> AdRule:
-    """The checked rule of a JSON or YAML body; version and time of effect are the server's. Raises ContractError."""
+    """The checked rule of a JSON or YAML body; version, time and places of its effect are the server's.
+
+    Raises ContractError.
+    """
     body = await read_body(request, parts.settings.rule_body_bytes)
     value = _parse(body, media_type(request))
     if not isinstance(value, dict):
         raise ContractError("invalid", "$", "expected an object")
-    value = {name: item for name, item in value.items() if name not in ("version", "effective_at")}
+    value = {name: item for name, item in value.items() if name not in ("version", "effective_at", "offsets")}
     value.setdefault("type", "ad-rule.v1")
     if rule_id is not None and value.setdefault("rule_id", rule_id) != rule_id:
         raise ContractError("invalid", "$.rule_id", f"the path says {rule_id}")

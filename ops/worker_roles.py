@@ -19,7 +19,6 @@ from cuepoint.streams.producer import AsyncProducer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from cuepoint.models.rule_book import RuleBook
     from cuepoint.models.session_settings import SessionSettings
     from cuepoint.streams.history import HistoryWriter
     from cuepoint.streams.history_rows import Recorded
@@ -73,26 +72,16 @@ def _session_settings(settings: Settings) -> SessionSettings:
     )
 
 
-class _Shelf:
-    """compose_sessions.Rules over the book the feed fills; both in the event loop's thread."""
-
-    def __init__(self, book: RuleBook) -> None:
-        self._book = book
-
-    def book(self) -> RuleBook:
-        return self._book
-
-
 def _sessions(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.compose_sessions import ComposeSessions
-    from cuepoint.models.rule_book import RuleBook
+    from cuepoint.models.rule_shelf import RuleShelf
     from cuepoint.streams.rules_feed import RulesFeed
 
-    book = RuleBook()
+    shelf = RuleShelf()
     feeds: list[RulesFeed] = []
 
     async def prepare(producer: AsyncProducer) -> None:
-        feed = RulesFeed(settings.broker, book, producer, settings.topic_prefix)
+        feed = RulesFeed(settings.broker, shelf, producer, settings.topic_prefix)
         await feed.start(settings.rules_wait_s)
         feeds.append(feed)
 
@@ -100,7 +89,7 @@ def _sessions(settings: Settings, _redis: Redis) -> Role:
         for feed in feeds:
             await feed.stop()
 
-    agent = ComposeSessions(_Shelf(book), _session_settings(settings))
+    agent = ComposeSessions(shelf, _session_settings(settings))
     return Role(agents=[agent], prepare=prepare, close=close)
 
 

@@ -189,8 +189,9 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 class AdRule(Contract, frozen=True, kw_only=True, tag="ad-rule.v1", forbid_unknown_fields=True):
     """An ad-insertion rule. Key: ``rule_id``; the topic is compacted. An event uses the version in effect at its
-    ``received_at`` (of those with ``effective_at`` at or before it, the highest version), so that a replay decides
-    alike. An occasion at which the criteria do not hold has passed: it is not made up for later."""
+    ``received_at``: of those that stand before it in its own partition of the player events, with ``effective_at`` at
+    or before it, the highest version. So a replay decides alike. An occasion at which the criteria do not hold has
+    passed: it is not made up for later."""
 
     rule_id: Identifier
     version: Version = 1
@@ -206,3 +207,5 @@ class AdRule(Contract, frozen=True, kw_only=True, tag="ad-rule.v1", forbid_unkno
     on_seek: Literal["all", "last", "none"] = "last"  # which of the breaks a seek jumped over are played
     starts: Instant | None = None
     ends: Instant | None = None  # the first moment at which it no longer holds
+    # set by the server: where it stands in each partition of the player events
+    offsets: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}  # noqa: RUF012

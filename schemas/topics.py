@@ -46,7 +46,8 @@ CONSUMPTION = Topic(
 # All that releases a row stands in one log, assets included, so that what is released is a function of it.
 QUARANTINE = Topic("cuepoint.quarantine.v1", (Quarantined, Asset, ReportCompleted), "identifier", partitions=1)
 ASSETS = Topic("cuepoint.assets.v1", (Asset,), "asset_id", compacted=True, partitions=1)
-PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent,), "session_id")
+# Each rule stands in every partition, too: from there on it holds. Its key there is the rule_id.
+PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent, AdRule), "session_id")
 # A replay decides by the rules of then: earlier versions must outlive the player events.
 AD_RULES = Topic("cuepoint.ad-rules.v1", (AdRule,), "rule_id", compacted=True, compaction_lag_days=30, partitions=1)
 AD_DECISIONS = Topic("cuepoint.ad-decisions.v1", (AdDecision,), "session_id")

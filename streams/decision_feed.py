@@ -91,7 +91,8 @@ class DecisionFeed:
             while True:
                 arrived: AdDecision | None = None
                 with contextlib.suppress(TimeoutError):
-                    arrived = await asyncio.wait_for(queue.get(), keepalive_s)
+                    async with asyncio.timeout(keepalive_s):
+                        arrived = await queue.get()
                 if arrived is not None and arrived.number == seen + 1:
                     seen += 1
                     yield arrived

@@ -144,17 +144,20 @@ class SyncProducer:
 class _Delivery:
     """Counts down the acknowledgements of one ``deliver`` call; touched by the polling thread, ended in the loop."""
 
-    __slots__ = ("_done", "_failure", "_left", "_loop", "_producer")
+    __slots__ = ("_done", "_failure", "_left", "_loop", "_producer", "placed")
 
-    def __init__(self, producer: AsyncProducer, count: int) -> None:
+    def __init__(self, producer: AsyncProducer, count: int, placed: dict[int, int] | None = None) -> None:
         self._producer = producer
+        self.placed = placed  # filled with the offset by partition, where somebody asks
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[KafkaError | None] = self._loop.create_future()
         self._left = count
         self._failure: KafkaError | None = None
 
-    def acknowledged(self, error: KafkaError | None, _message: Any) -> None:
+    def acknowledged(self, error: KafkaError | None, message: Any) -> None:
         self._left -= 1
+        if self.placed is not None and error is None:
+            self.placed[message.partition()] = message.offset()
         self._producer.settled += 1
         if error is not None:
             self._failure = error
@@ -166,7 +169,8 @@ class _Delivery:
             self._done.set_result(self._failure)
 
     async def wait(self, timeout_s: float) -> KafkaError | None:
-        return await asyncio.wait_for(self._done, timeout_s)
+        async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 may lose a cancellation
+            return await self._done
 
 
 class AsyncProducer:
@@ -207,14 +211,40 @@ class AsyncProducer:
         delivery = _Delivery(self, len(messages))
         deadline = time.monotonic() + self._timeout_s
         for outgoing in messages:
-            topic, key, message, id = outgoing
-            headers, value = headers_of(message, self._source, id), encode(message)
-            while not self._queued(self._prefix + topic.name, key, value, headers, delivery):
-                if not wait:
-                    raise Busy(f"{self.waiting} messages are waiting for broker {self._broker}")
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"broker {self._broker} takes no more messages")
-                await asyncio.sleep(_WAIT_S)
+            await self._queue(outgoing, delivery, deadline if wait else None)
+        await self._settle(delivery)
+
+    async def broadcast(self, outgoing: Outgoing) -> dict[int, int]:
+        """Put the message into every partition of its topic; gives its offset in each. Raises Unavailable; then some
+        partitions may have it."""
+        name = self._prefix + outgoing.topic.name
+        try:  # of all topics: asking for one by name makes it, where brokers allow that
+            found = (await asyncio.to_thread(self._client.list_topics, timeout=self._timeout_s)).topics.get(name)
+        except KafkaException as error:
+            raise Unavailable(f"broker {self._broker}: {error.args[0].str()}") from error
+        if found is None or found.error is not None or not found.partitions:
+            raise Unavailable(f"broker {self._broker} has no topic {name}")
+        placed: dict[int, int] = {}
+        delivery = _Delivery(self, len(found.partitions), placed)
+        for partition in found.partitions:
+            await self._queue(outgoing, delivery, time.monotonic() + self._timeout_s, partition)
+        await self._settle(delivery)
+        return placed
+
+    async def _queue(
+        self, outgoing: Outgoing, delivery: _Delivery, deadline: float | None, partition: int = -1
+    ) -> None:
+        """Hand to librdkafka, waiting for room until ``deadline`` (None: not at all)."""
+        topic, key, message, id = outgoing
+        headers, value = headers_of(message, self._source, id), encode(message)
+        while not self._queued(self._prefix + topic.name, key, value, headers, delivery, partition):
+            if deadline is None:
+                raise Busy(f"{self.waiting} messages are waiting for broker {self._broker}")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"broker {self._broker} takes no more messages")
+            await asyncio.sleep(_WAIT_S)
+
+    async def _settle(self, delivery: _Delivery) -> None:
         try:
             failure = await delivery.wait(self._timeout_s + 5.0)  # librdkafka's own timeout comes first
         except TimeoutError:
@@ -222,9 +252,13 @@ class AsyncProducer:
         if failure is not None:
             raise Unavailable(f"broker {self._broker} did not acknowledge a message: {failure.str()}")
 
-    def _queued(self, topic: str, key: str, value: bytes, headers: Headers, delivery: _Delivery) -> bool:
+    def _queued(  # noqa: PLR0917
+        self, topic: str, key: str, value: bytes, headers: Headers, delivery: _Delivery, partition: int
+    ) -> bool:
         try:
-            self._client.produce(topic, value, key.encode(), on_delivery=delivery.acknowledged, headers=headers)
+            self._client.produce(
+                topic, value, key.encode(), partition, on_delivery=delivery.acknowledged, headers=headers
+            )
         except BufferError:
             return False
         except KafkaException as error:

@@ -1,4 +1,4 @@
-"""The rules of ad-rules.v1: all of them before a session worker starts, then each new one as it comes."""
+"""The rules of ad-rules.v1, for partitions begun anew: all before a session worker starts, then each as it comes."""
 
 from __future__ import annotations
 

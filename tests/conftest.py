@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from pydantic import SecretStr
@@ -17,6 +18,8 @@ from cuepoint.ops.settings import Settings
 from cuepoint.streams.embedded_parts import start_broker, start_redis
 from cuepoint.streams.topics_admin import create_topics
 
+hypothesis.settings.register_profile("cuepoint", deadline=None)  # no test is timed
+hypothesis.settings.load_profile("cuepoint")
 _DATABASES = itertools.cycle(range(1, 16))
 
 

@@ -23,8 +23,8 @@ from workload import FIRST_DAY, START_MS, Catalogue, player_events, twenty_rules
 from cuepoint.agents.agent import StatefulAgent
 from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.agents.watch_trends import WatchTrends
-from cuepoint.models.rule_book import RuleBook
 from cuepoint.schemas.codec import encode
+from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.state_archive import FileArchive
@@ -97,13 +97,8 @@ def _records(catalogue: Catalogue, number: int) -> Iterator[bytes]:
 class Shelf:
     """The twenty rules, where the agent looks for them."""
 
-    def __init__(self) -> None:
-        self._book = RuleBook()
-        for rule in twenty_rules():
-            self._book.add(rule)
-
-    def book(self) -> RuleBook:
-        return self._book
+    def before(self, partition: int, offset: int) -> list[AdRule]:
+        return twenty_rules()
 
 
 def sessions(number: int) -> tuple[int, int, int]:

@@ -17,13 +17,12 @@ from chaos_logs import Place, Record, batch_of
 from chaos_plan import Send
 from chaos_play import PlayPlan
 from chaos_reports import ReportPlan
-from chaos_shadow import ROLE_OF, Shelf, make_agents
+from chaos_shadow import ROLE_OF, make_agents
 from redis.asyncio import Redis
 
 from cuepoint.agents.count import CountDecisions, CountEvents
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.topics import AD_DECISIONS, CHANGES, DEAD_TREND_RECORDS, PLAYER_EVENTS, TREND_RECORDS
 from cuepoint.streams.producer import partition_of
 from cuepoint.streams.redis_counters import RedisCounters
@@ -40,7 +39,6 @@ class System:
 
     stores: dict[str, SnapshotStore]
     client: redis.Redis
-    rules: list[AdRule]
     sent: dict[Place, list[Send]] = field(default_factory=lambda: defaultdict(list))
     logs: dict[Place, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
@@ -52,8 +50,6 @@ class System:
         """What the checks find, by kind."""
         found = Findings()
         checks = Checks(SEED, found)
-        for rule in self.rules:
-            checks.shadow.shelf.add(rule)
         if asyncio.run(checks.take(self.sent, self.logs)):
             checks.states(self.stores, lambda place, offset: self.logs[place][offset:])
             checks.counters(self.client, {place: len(records) for place, records in self.logs.items()})
@@ -64,7 +60,7 @@ async def work(system: System, url: str) -> None:
     """The workers' part: all agents over the whole input, snapshots at the end, counters in Redis."""
     store = Redis.from_url(url)
     counters = RedisCounters(store)
-    agents: Any = [*make_agents(Shelf(system.rules))[:2], CountEvents(counters), CountDecisions(counters)]
+    agents: Any = [*make_agents()[:2], CountEvents(counters), CountDecisions(counters)]
     for agent in agents:
         for place in sorted(place for place in system.logs if place[0] == agent.topics[0].name):
             for outgoing in await agent.process(batch_of(*place, system.logs[place])):
@@ -81,7 +77,10 @@ def system(redis_url: str, tmp_path: Path) -> Iterator[System]:
     rules = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
     stores = {role: SnapshotStore(tmp_path / role) for role in set(ROLE_OF.values())}
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        made = System(stores, client, rules)
+        made = System(stores, client)
+        for partition in range(PARTITIONS):
+            for rule in rules:
+                made.append((PLAYER_EVENTS.name, partition), rule.rule_id.encode(), encode(rule))
         plans = ReportPlan(SEED, PARTITIONS), PlayPlan(SEED, PARTITIONS)
         for send in (send for _ in range(STEPS) for plan in plans for send in plan.step()):
             place = (send.topic.name, send.partition)
@@ -129,7 +128,8 @@ def tell_what_is_not_due(system: System) -> None:
 def send_unseen(system: System) -> None:
     """The log has the record a second time; what the workers made of it is not looked at."""
     records = system.logs[DAMAGED]
-    records.append(records[0]._replace(offset=len(records)))
+    first = next(record for record in records if b"player-event" in (record.value or b""))
+    records.append(first._replace(offset=len(records)))
 
 
 def forget_an_event(name: str, topic: str) -> Callable[[System], None]:
@@ -137,7 +137,7 @@ def forget_an_event(name: str, topic: str) -> Callable[[System], None]:
 
     def damage(system: System) -> None:
         place, store = (topic, 1), system.stores[ROLE_OF[name]]
-        agent = next(agent for agent in make_agents(Shelf(system.rules)) if agent.name == name)
+        agent = next(agent for agent in make_agents() if agent.name == name)
         records = system.logs[place]
         good = [at for at, send in enumerate(system.sent[place]) if not send.code]
         without = records[: good[-30]] + records[good[-30] + 1 :]

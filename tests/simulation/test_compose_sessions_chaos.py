@@ -3,10 +3,9 @@
 from random import Random
 
 import pytest
-from playback_log import T0, batch, book, rule
+from playback_log import T0, batch, rule, shelf
 
 from cuepoint.agents.compose_sessions import ComposeSessions
-from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.session_simulator import ViewerSimulator
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
@@ -22,14 +21,6 @@ RULES = (
     rule("paced", SessionPaced(seconds=90.0, growth=0.2)),
     rule("pause", OnAction(action="paused"), limits=Limits(per_video=1)),
 )
-
-
-class Rules:
-    def __init__(self) -> None:
-        self._book = book(*RULES)
-
-    def book(self) -> RuleBook:
-        return self._book
 
 
 def log_of(seed: int) -> list[PlayerEvent]:
@@ -49,7 +40,7 @@ def log_of(seed: int) -> list[PlayerEvent]:
 
 async def feed(events: list[PlayerEvent], seed: int, crash_rate: float) -> tuple[list[Outgoing], bytes]:
     """All in batches of random size; at a crash the worker begins again from its last snapshot."""
-    rng, agent, outgoing = Random(seed), ComposeSessions(Rules()), {}
+    rng, agent, outgoing = Random(seed), ComposeSessions(shelf(*RULES)), {}
     agent.restore(0, None)
     saved: tuple[int, bytes | None] = (0, None)
     values, at = [encode(event) for event in events], 0
@@ -63,7 +54,7 @@ async def feed(events: list[PlayerEvent], seed: int, crash_rate: float) -> tuple
         if rng.random() < 0.2:
             saved = (min(at, len(values)), agent.snapshot(0))
         if rng.random() < crash_rate:
-            agent = ComposeSessions(Rules())
+            agent = ComposeSessions(shelf(*RULES))
             agent.restore(0, saved[1])
             at = saved[0]
     return list(outgoing.values()), agent.snapshot(0)

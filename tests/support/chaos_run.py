@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import tempfile
 import time
@@ -15,22 +14,25 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import msgspec
 from chaos_check import INPUTS, OUTPUTS, Checks
 from chaos_faults import SESSION_TIMEOUT_S, Faults
 from chaos_findings import Findings, say
 from chaos_fleet import ROLES, Fleet
 from chaos_loader import Loader
 from chaos_logs import Logs, Place, Record
-from chaos_play import STEP_MS, PlayPlan
+from chaos_play import PlayPlan
 from chaos_recovery import READ_BY, Recovery
 from chaos_reports import ReportPlan
+from chaos_rules import RuleTeller
 from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
 
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.errors import Unavailable
+<<<<<<< HEAD
 from cuepoint.schemas.rules import AdRule, Limits
 from cuepoint.schemas.topics import AD_RULES, TREND_RECORDS
+=======
+>>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
 from cuepoint.streams.embedded_parts import start_broker
 from cuepoint.streams.heartbeats import read_all_sync
 from cuepoint.streams.producer import SyncProducer
@@ -134,15 +136,19 @@ class Run:
         stack.callback(self._producer.close)
         self._loader = Loader(self._producer, "", ReportPlan(options.seed, PARTITIONS), self._play)
         self._checks = Checks(options.seed, outcome.findings)
+<<<<<<< HEAD
         self._rules = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
         earlier = data / "archive" / TREND_RECORDS.name
         self._archive = lambda partition: FileArchive(earlier / str(partition))
+=======
+        active = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
+        self._rules = RuleTeller(address, PARTITIONS, active, options.seed, lambda: self._play.now_ms)
+>>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
         self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
 
     def begin(self) -> None:
         """The first rules and workers. Returns when all workers are ready. Raises TimeoutError."""
-        for rule in self._rules:
-            self._publish(rule)
+        self._rules.publish_all()
         for role, count in ROLES.items():
             for _ in range(count):
                 self._fleet.start(role)
@@ -157,12 +163,13 @@ class Run:
     def cycle(self, number: int) -> None:
         """Input and faults, then quiet, then the checks. Raises what makes the checks impossible."""
         options, began = self._options, time.monotonic()
-        self._change_rule(number)
+        self._rules.begin(number, options.seconds)
         dealt = self._faults.deal(options.faults, options.seconds)
         say(f"cycle {number}: {', '.join(kind for _, kind, _ in dealt)}")
         self._loader.begin(STEPS, options.seconds)
         self._faults.run(dealt, lambda: self._loader.busy)
         self._loader.finish(CONSUME_S)
+        self._rules.finish(CONSUME_S)
         self._sum_up()
         faulty_s = time.monotonic() - began
         ends = self._consumed()
@@ -182,25 +189,6 @@ class Run:
         outcome.done, outcome.worker_exits = dict(self._faults.done), dict(self._fleet.exits)
         outcome.records, outcome.repeated = self._checks.records, self._checks.repeats
         outcome.dead_letters = self._checks.dead_letters
-
-    # -- rules
-
-    def _publish(self, rule: AdRule) -> None:
-        self._producer.send(AD_RULES, rule.rule_id, rule, id=f"{rule.rule_id}:{rule.version}")
-        self._producer.flush()
-        self._checks.shadow.shelf.add(rule)
-
-    def _change_rule(self, number: int) -> None:
-        """A new version of some rule, in effect from a quarter of the cycle on: workers hear of it before."""
-        rng = random.Random(f"rules {self._options.seed} {number}")
-        at = rng.randrange(len(self._rules))
-        self._rules[at] = msgspec.structs.replace(
-            self._rules[at],
-            version=self._rules[at].version + 1,
-            effective_at=self._play.now_ms + STEP_MS * STEPS // 4,
-            limits=Limits(per_session=rng.randint(1, 8), min_gap_s=rng.choice((0.0, 20.0, 60.0))),
-        )
-        self._publish(self._rules[at])
 
     # -- quiet
 

@@ -14,10 +14,13 @@ from cuepoint.agents.agent import StatefulAgent
 from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.agents.count import CountDecisions, CountEvents
 from cuepoint.agents.watch_trends import WatchTrends
+<<<<<<< HEAD
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.trend_bases import Archive
+=======
+from cuepoint.models.rule_shelf import RuleShelf
+>>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.rules import AdRule
 from cuepoint.streams.outgoing import Outgoing
 from cuepoint.streams.state_archive import name_of
 
@@ -27,21 +30,6 @@ ROLE_OF = {
     "count_events": "counts",
     "count_decisions": "counts",
 }
-
-
-class Shelf:
-    """The rules as the session agent asks for them."""
-
-    def __init__(self, rules: Sequence[AdRule] = ()) -> None:
-        self._book = RuleBook()
-        for rule in rules:
-            self._book.add(rule)
-
-    def book(self) -> RuleBook:
-        return self._book
-
-    def add(self, rule: AdRule) -> None:
-        self._book.add(rule)
 
 
 class NoStore:
@@ -62,6 +50,7 @@ class NoStore:
         return -1
 
 
+<<<<<<< HEAD
 class MemoryArchive:
     """Earlier states under the same names as on disk; they never go."""
 
@@ -90,6 +79,11 @@ def make_agents(shelf: Shelf, archive: Callable[[int], Archive] = lambda _: _EAR
     """The agents as ``cuepoint worker`` makes them, but for the store of the counters."""
     watch = WatchTrends(archive=archive)
     return [watch, ComposeSessions(shelf), CountEvents(NoStore()), CountDecisions(NoStore())]
+=======
+def make_agents() -> list[StatefulAgent]:
+    """The agents as ``cuepoint worker`` makes them, but for the store of the counters; the rules stand in the log."""
+    return [WatchTrends(), ComposeSessions(RuleShelf()), CountEvents(NoStore()), CountDecisions(NoStore())]
+>>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
 
 
 def digest(key: str | bytes | None, value: bytes | None) -> int:
@@ -102,8 +96,7 @@ class Shadow:
     """``due[topic][id]`` is the digest of each message that must be on an output topic."""
 
     def __init__(self, seed: int) -> None:
-        self.shelf = Shelf()
-        self.agents = {agent.name: agent for agent in make_agents(self.shelf)}
+        self.agents = {agent.name: agent for agent in make_agents()}
         self.due: dict[str, dict[str, int]] = defaultdict(dict)
         self.unequal: list[str] = []  # ids the undisturbed run itself gave two contents
         self._rng = Random(f"shadow {seed}")

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_shelf import RuleShelf
 from cuepoint.models.session_decide import Results
 from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
@@ -28,6 +29,13 @@ def is_(field: str, relation: str, value: Any) -> Compare:
 
 def book(*rules: AdRule) -> RuleBook:
     filled = RuleBook()
+    for one in rules:
+        filled.add(one)
+    return filled
+
+
+def shelf(*rules: AdRule) -> RuleShelf:
+    filled = RuleShelf()
     for one in rules:
         filled.add(one)
     return filled

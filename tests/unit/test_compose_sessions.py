@@ -1,10 +1,9 @@
 import msgspec
 import pytest
-from playback_log import T0, Player, batch, book, rule
+from playback_log import T0, Player, batch, rule, shelf
 
 from cuepoint.agents.agent import StatefulAgent
 from cuepoint.agents.compose_sessions import ComposeSessions
-from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import SnapshotError
@@ -14,16 +13,8 @@ from cuepoint.schemas.topics import AD_DECISIONS, DEAD_AD_RULES, DEAD_PLAYER_EVE
 from cuepoint.streams.outgoing import Outgoing
 
 
-class Held:
-    def __init__(self, *rules: AdRule) -> None:
-        self.held = book(*rules)
-
-    def book(self) -> RuleBook:
-        return self.held
-
-
 def agent(*rules: AdRule) -> ComposeSessions:
-    made = ComposeSessions(Held(*(rules or (rule("pre"), rule("f", Every(seconds=30.0))))))
+    made = ComposeSessions(shelf(*(rules or (rule("pre"), rule("f", Every(seconds=30.0))))))
     made.restore(0, None)
     return made
 
@@ -95,19 +86,26 @@ class _Broken:
         raise KeyError("gone")
 
 
+def spoil(composing: ComposeSessions) -> ComposeSessions:
+    held = composing._partitions[0].book
+    assert held is not None
+    held.at(T0).rules[0].criteria = _Broken()
+    return composing
+
+
 async def test_a_rule_that_raises_is_reported_once_a_version_and_survives_a_restart() -> None:
     composing = agent(rule("bad", Every(seconds=10.0)), rule("good", Every(seconds=10.0)))
-    composing._rules.book().at(T0).rules[0].criteria = _Broken()
     player = Player().begin().video().play(50.0)
-    outgoing = await composing.process(batch(player.events))
+    await composing.process(batch(player.events[:1]))
+    outgoing = await spoil(composing).process(batch(player.events[1:], first=1))
     dead = [o for o in outgoing if o.topic is DEAD_AD_RULES]
     assert [(o.key, getattr(o.message, "code", ""), o.id) for o in dead] == [
         ("cuepoint.ad-rules.v1", "rule_failed", "bad-1-0")
     ]
     assert len(outgoing) == 6
-    restarted = ComposeSessions(composing._rules)
+    restarted = ComposeSessions(shelf())
     restarted.restore(0, composing.snapshot(0))
-    more = await restarted.process(batch([player.say("progressed", 60.0)], first=len(player.events) - 1))
+    more = await spoil(restarted).process(batch([player.say("progressed", 60.0)], first=len(player.events) - 1))
     assert [o.topic for o in more] == [AD_DECISIONS]
 
 
@@ -137,13 +135,13 @@ async def test_partitions_are_apart_and_can_go() -> None:
 )
 def test_a_state_of_another_version_or_broken_is_refused(blob: bytes) -> None:
     with pytest.raises(SnapshotError, match="partition 3"):
-        ComposeSessions(Held()).restore(3, blob)
+        ComposeSessions(shelf()).restore(3, blob)
 
 
 async def test_the_snapshot_is_the_state_bit_for_bit() -> None:
-    composing = ComposeSessions(Held(rule("f", Every(seconds=30.0))), SessionSettings())
+    composing = ComposeSessions(shelf(rule("f", Every(seconds=30.0))), SessionSettings())
     await composing.process(batch(Player().begin().video().play(95.0, step_s=7.3).events))
     blob = composing.snapshot(0)
-    restored = ComposeSessions(composing._rules)
+    restored = ComposeSessions(shelf())
     restored.restore(0, blob)
     assert restored.snapshot(0) == blob
