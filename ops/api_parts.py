@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from cuepoint.streams.history_reads import HistoryReader
 from cuepoint.streams.producer import AsyncProducer
 from cuepoint.streams.redis_counters import RedisCounters
 from cuepoint.streams.rule_store import RuleStore
+from cuepoint.streams.tasks import end
 
 _RETRY_S = 2.0
 _log = logging.getLogger("cuepoint.api")
@@ -54,9 +54,7 @@ class ApiParts:
 
     async def close(self) -> None:
         if self._upkeep is not None:
-            self._upkeep.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._upkeep
+            await end(self._upkeep)
         await self.decisions.close()
         await self.producer.close()
         await self.redis.aclose()

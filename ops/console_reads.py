@@ -52,7 +52,8 @@ async def page_from_history(read: Callable[[], Page[T]]) -> Answer[Page[T]]:
 async def from_redis(read: Callable[[], Awaitable[T]], fallback: T, timeout_s: float = 2.0) -> Answer[T]:
     """Await a read of Redis, for at most ``timeout_s``."""
     try:
-        return Answer(await asyncio.wait_for(read(), timeout_s))
+        async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 may lose a cancellation
+            return Answer(await read())
     except (redis.exceptions.RedisError, Unavailable, OSError, TimeoutError) as error:
         log.warning("console: redis read failed: %s", error)
         return Answer(fallback, REDIS_DOWN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from cuepoint.ops.api_contracts import PartHealth
@@ -12,6 +11,7 @@ from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_rates import RateBoard
 from cuepoint.ops.console_reads import Answer, from_redis
 from cuepoint.streams.heartbeats import Heartbeat, read_all
+from cuepoint.streams.tasks import end
 
 PROBE_PERIOD_S = 5.0
 
@@ -44,11 +44,7 @@ class Sampler:
 
     async def stop(self) -> None:
         """End what runs in the background."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
         self._tasks = []
 
 

@@ -20,6 +20,7 @@ from cuepoint.ops.worker_pulse import Pulse
 from cuepoint.ops.worker_roles import ROLES, make_role
 from cuepoint.schemas.errors import ConfigurationError
 from cuepoint.streams.metrics import REGISTRY
+from cuepoint.streams.tasks import end
 from cuepoint.streams.worker import Worker, WorkerOptions
 
 
@@ -83,9 +84,7 @@ async def _run(name: str, settings: Settings) -> None:
         _settle_memory(settings)
         await worker.run()
     finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await end(*background)
         await role.close()
         await pulse.last()
         await redis.aclose()

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import AdDecision
+from cuepoint.streams.tasks import end
 
 _KEY = "cuepoint:decisions:"
 _CHANNEL = "cuepoint:decided:"
@@ -108,9 +109,7 @@ class DecisionFeed:
     async def close(self) -> None:
         """End the subscription; Redis itself belongs to the caller."""
         if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            await end(self._listener)
         if self._pubsub is not None:
             with contextlib.suppress(*_FAILURES):
                 await self._pubsub.aclose()

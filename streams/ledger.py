@@ -12,6 +12,7 @@ from faust.types import TP
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.lane import Lane, LaneParts
 from cuepoint.streams.processor import Processor
+from cuepoint.streams.tasks import end
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,10 +116,7 @@ class LaneLedger:
         if not tasks:
             return
         _, slow = await asyncio.wait(tasks, timeout=self._close_timeout_s)
-        for task in slow:
-            task.cancel()
-        if slow:
-            await asyncio.wait(slow)
+        await end(*slow)
 
 
 def _least(lanes: Mapping[TP, Sequence[Lane]]) -> dict[TP, int]:
