@@ -153,11 +153,7 @@ class Checks:
     def states(self, stores: Mapping[str, SnapshotStore], tail: Any, **archive: Any) -> None:
         """The workers' snapshots, brought to the end of the log by ``tail(place, offset)``, against the undisturbed
         run's state, bit by bit, and against the recounts."""
-<<<<<<< HEAD
-        agents = {agent.name: agent for agent in make_agents(self.shadow.shelf, **archive)}
-=======
-        agents = {agent.name: agent for agent in make_agents()}
->>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
+        agents = {agent.name: agent for agent in make_agents(**archive)}
         for place, end in sorted(self.ends.items()):
             for name, agent in agents.items():
                 if place[0] not in {topic.name for topic in agent.topics} or end == 0:

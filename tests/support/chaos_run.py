@@ -28,11 +28,7 @@ from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
 
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.errors import Unavailable
-<<<<<<< HEAD
-from cuepoint.schemas.rules import AdRule, Limits
-from cuepoint.schemas.topics import AD_RULES, TREND_RECORDS
-=======
->>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
+from cuepoint.schemas.topics import TREND_RECORDS
 from cuepoint.streams.embedded_parts import start_broker
 from cuepoint.streams.heartbeats import read_all_sync
 from cuepoint.streams.producer import SyncProducer
@@ -136,14 +132,10 @@ class Run:
         stack.callback(self._producer.close)
         self._loader = Loader(self._producer, "", ReportPlan(options.seed, PARTITIONS), self._play)
         self._checks = Checks(options.seed, outcome.findings)
-<<<<<<< HEAD
-        self._rules = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
-        earlier = data / "archive" / TREND_RECORDS.name
-        self._archive = lambda partition: FileArchive(earlier / str(partition))
-=======
         active = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
         self._rules = RuleTeller(address, PARTITIONS, active, options.seed, lambda: self._play.now_ms)
->>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
+        earlier = data / "archive" / TREND_RECORDS.name
+        self._archive = lambda partition: FileArchive(earlier / str(partition))
         self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
 
     def begin(self) -> None:

@@ -14,12 +14,8 @@ from cuepoint.agents.agent import StatefulAgent
 from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.agents.count import CountDecisions, CountEvents
 from cuepoint.agents.watch_trends import WatchTrends
-<<<<<<< HEAD
-from cuepoint.models.rule_book import RuleBook
-from cuepoint.models.trend_bases import Archive
-=======
 from cuepoint.models.rule_shelf import RuleShelf
->>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
+from cuepoint.models.trend_bases import Archive
 from cuepoint.schemas.codec import encode
 from cuepoint.streams.outgoing import Outgoing
 from cuepoint.streams.state_archive import name_of
@@ -50,7 +46,6 @@ class NoStore:
         return -1
 
 
-<<<<<<< HEAD
 class MemoryArchive:
     """Earlier states under the same names as on disk; they never go."""
 
@@ -75,15 +70,10 @@ class MemoryArchive:
 _EARLIER = MemoryArchive()
 
 
-def make_agents(shelf: Shelf, archive: Callable[[int], Archive] = lambda _: _EARLIER) -> list[StatefulAgent]:
-    """The agents as ``cuepoint worker`` makes them, but for the store of the counters."""
-    watch = WatchTrends(archive=archive)
-    return [watch, ComposeSessions(shelf), CountEvents(NoStore()), CountDecisions(NoStore())]
-=======
-def make_agents() -> list[StatefulAgent]:
+def make_agents(archive: Callable[[int], Archive] = lambda _: _EARLIER) -> list[StatefulAgent]:
     """The agents as ``cuepoint worker`` makes them, but for the store of the counters; the rules stand in the log."""
-    return [WatchTrends(), ComposeSessions(RuleShelf()), CountEvents(NoStore()), CountDecisions(NoStore())]
->>>>>>> cc5dad8 (Rules stand in the log of the player events: a replay decides alike though a worker heard of them late)
+    watch = WatchTrends(archive=archive)
+    return [watch, ComposeSessions(RuleShelf()), CountEvents(NoStore()), CountDecisions(NoStore())]
 
 
 def digest(key: str | bytes | None, value: bytes | None) -> int:
