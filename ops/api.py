@@ -15,6 +15,7 @@ from granian.server.embed import Server
 from starlette.middleware.cors import CORSMiddleware
 
 from cuepoint.ops.api_collector import Collector
+from cuepoint.ops.api_consumption import consumption_router
 from cuepoint.ops.api_decisions import Decisions
 from cuepoint.ops.api_health import health_router
 from cuepoint.ops.api_login import login_router
@@ -51,8 +52,9 @@ def build_app(settings: Settings, parts: ApiParts | None = None) -> FastAPI:
     decisions = Decisions(settings, made.access, made.decisions)
     app.state.end_streams = decisions.end_streams
     app.router.routes += _player_routes(made, decisions)
-    for router in (health_router(made), login_router(made), rules_router(made), reads_router(made)):
-        app.include_router(router)
+    routers = (health_router, login_router, rules_router, reads_router, consumption_router)
+    for make_router in routers:
+        app.include_router(make_router(made))
     install_problem_handlers(app)
     install_openapi(app)
     mount_console(app, settings, made)

@@ -34,6 +34,51 @@ class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+class ConsumptionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums for one combination of the dimensions asked for with `by`; the others are absent. Null: not said."""
+
+    asset_id: str | msgspec.UnsetType = msgspec.UNSET
+    day: dt.date | msgspec.UnsetType = msgspec.UNSET
+    dsp: str | msgspec.UnsetType = msgspec.UNSET
+    territory: str | msgspec.UnsetType = msgspec.UNSET
+    region: str | msgspec.UnsetType = msgspec.UNSET
+    gender: str | msgspec.UnsetType = msgspec.UNSET
+    age_band: str | msgspec.UnsetType = msgspec.UNSET
+    subscription: str | msgspec.UnsetType = msgspec.UNSET
+    context: str | msgspec.UnsetType = msgspec.UNSET
+    activity: str | msgspec.UnsetType = msgspec.UNSET
+    container: str | msgspec.UnsetType = msgspec.UNSET
+    container_name: str | msgspec.UnsetType = msgspec.UNSET
+    device: str | msgspec.UnsetType = msgspec.UNSET
+    count: int
+    consumers: int | None
+    played_seconds: int
+    completed: int | None
+
+
+class ConsumptionPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[ConsumptionRow]
+    next: str | None
+
+
+class StoredReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of a report: its newest settled version."""
+
+    dsp: str
+    territory: str
+    day: dt.date
+    version: int
+    rows: int
+    complete: bool
+    withdrawn: bool
+
+
+class StoredReportPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[StoredReport]
+    total: int
+    next: str | None
+
+
 class AssetSeries(msgspec.Struct, frozen=True, kw_only=True):
     """An asset's scored days (count, level, forecast band) in order, and its regions of change."""
 

@@ -13,8 +13,10 @@ from starlette.requests import Request
 
 from cuepoint.ops.api_auth import Access
 from cuepoint.ops.api_rule_book import RulePublisher
+from cuepoint.ops.consumption_parts import consumption_store
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
+from cuepoint.streams.consumption_store import ConsumptionStore
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.decision_feed import DecisionFeed
 from cuepoint.streams.history_reads import HistoryReader
@@ -41,6 +43,7 @@ class ApiParts:
     decisions: DecisionFeed
     counters: RedisCounters
     access: Access
+    consumption: ConsumptionStore
     _upkeep: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -105,4 +108,5 @@ def make_parts(settings: Settings) -> ApiParts:
         decisions=DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session),
         counters=RedisCounters(redis, settings.log_id),
         access=Access(settings),
+        consumption=consumption_store(settings, engine),
     )

@@ -63,7 +63,7 @@ def _add_catalogue(router: APIRouter, parts: ApiParts) -> None:
         limit: Limit = 50,
     ) -> Response:
         """Regions of significant change in their latest revision, newest day first."""
-        offset, rows = _offset(cursor), min(limit, most)
+        offset, rows = offset_of(cursor), min(limit, most)
         page = history.changes(
             kind=kind,
             direction=direction,
@@ -75,7 +75,7 @@ def _add_catalogue(router: APIRouter, parts: ApiParts) -> None:
             limit=rows,
             offset=offset,
         )
-        return Json(ChangePage(items=page.rows, total=page.total, next=_next(offset, len(page.rows), page.total)))
+        return Json(ChangePage(items=page.rows, total=page.total, next=next_cursor(offset, len(page.rows), page.total)))
 
     @router.get("/changes/{change_id}", **described(ChangeRow))
     def change(change_id: Id) -> Response:
@@ -88,9 +88,9 @@ def _add_catalogue(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/assets", **described(AssetPage))
     def assets(search: Search = "", cursor: Cursor = None, limit: Limit = 50) -> Response:
         """Assets, by a part of title, artist or id."""
-        offset, rows = _offset(cursor), min(limit, most)
+        offset, rows = offset_of(cursor), min(limit, most)
         page = history.assets(query=search, limit=rows, offset=offset)
-        return Json(AssetPage(items=page.rows, total=page.total, next=_next(offset, len(page.rows), page.total)))
+        return Json(AssetPage(items=page.rows, total=page.total, next=next_cursor(offset, len(page.rows), page.total)))
 
     @router.get("/assets/{asset_id}/series", **described(AssetSeries))
     def series(asset_id: Id, since: dt.date | None = None, until: dt.date | None = None) -> Response:
@@ -109,9 +109,11 @@ def _add_playback(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/sessions", **described(SessionPage))
     def sessions(cursor: Cursor = None, limit: Limit = 50) -> Response:
         """Playback sessions, newest first."""
-        offset, rows = _offset(cursor), min(limit, most)
+        offset, rows = offset_of(cursor), min(limit, most)
         page = history.sessions(rows, offset)
-        return Json(SessionPage(items=page.rows, total=page.total, next=_next(offset, len(page.rows), page.total)))
+        return Json(
+            SessionPage(items=page.rows, total=page.total, next=next_cursor(offset, len(page.rows), page.total))
+        )
 
     @router.get("/sessions/{session_id}", **described(SessionTimeline))
     def session(session_id: Id) -> Response:
@@ -124,9 +126,11 @@ def _add_playback(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/dead-letters", **described(DeadLetterPage))
     def dead_letters(topic: Name = None, code: Name = None, cursor: Cursor = None, limit: Limit = 50) -> Response:
         """Refused records with reason and original (base64), newest first."""
-        offset, rows = _offset(cursor), min(limit, most)
+        offset, rows = offset_of(cursor), min(limit, most)
         page = history.dead_letters(topic=topic, code=code, limit=rows, offset=offset)
-        return Json(DeadLetterPage(items=page.rows, total=page.total, next=_next(offset, len(page.rows), page.total)))
+        return Json(
+            DeadLetterPage(items=page.rows, total=page.total, next=next_cursor(offset, len(page.rows), page.total))
+        )
 
     @router.get("/counters/{group}/{day}", **described(CounterAnswer))
     async def counters(
@@ -153,7 +157,7 @@ def _counter_rows(counts: dict[str, int] | dict[str, float]) -> list[CounterRow]
     return [CounterRow(name=name, metrics=metrics) for name, metrics in rows.items()]
 
 
-def _offset(cursor: str | None) -> int:
+def offset_of(cursor: str | None) -> int:
     """The rows a cursor skips. Raises 422 for one we did not make."""
     if cursor is None:
         return 0
@@ -167,7 +171,7 @@ def _offset(cursor: str | None) -> int:
     return offset
 
 
-def _next(offset: int, rows: int, total: int) -> str | None:
+def next_cursor(offset: int, rows: int, total: int) -> str | None:
     after = offset + rows
     return base64.urlsafe_b64encode(b"rows:%d" % after).decode() if rows and after < total else None
 

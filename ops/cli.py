@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -169,6 +170,36 @@ def simulate_catalogue(
         out, format_, seed, assets=assets, days=days, first_day=first_day, median_count=median,
         event_share=event_share, groups=groups,
     )  # fmt: skip
+
+
+@app.command()
+def query(
+    *,
+    by: Annotated[str, typer.Option(help="Dimensions to group by: day,dsp,context,...")] = "day",
+    asset: Annotated[list[str] | None, typer.Option(help="Only this asset; may be repeated.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="A dimension's value; may be repeated.", metavar="NAME=VALUE")
+    ] = None,
+    sql: Annotated[
+        str | None, typer.Option(help="One SELECT over the tables consumption and reports instead; read-only.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table, csv or json (an object a line)")] = "table",
+) -> None:
+    """Ask the consumption store: sums of streams by any dimension, or your own SQL."""
+    from cuepoint.ops.query_command import query_store
+
+    query_store(
+        read_settings(),
+        sql=sql,
+        by=by,
+        assets=asset or [],
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+        where=where or [],
+        form=form,
+    )
 
 
 @app.command()

@@ -170,7 +170,8 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     query_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="longest a question to the consumption store may take"
     )
-    query_rows: int = Field(100_000, ge=1, description="most rows of one answer about consumption")
+    queries_at_once: int = Field(4, ge=1, le=64, description="questions to the consumption store answered at once")
+    query_rows: int = Field(100_000, ge=1, description="most rows of one answer of `cuepoint query`")
 
     def consumption_root(self) -> Path:
         """The folder of the consumption store."""

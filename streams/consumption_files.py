@@ -66,8 +66,7 @@ def connect(threads: int, memory_bytes: int, scratch: Path | None = None) -> duc
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
     }
-    if scratch is not None:
-        config["temp_directory"] = str(scratch)
+    config["temp_directory"] = "" if scratch is None else str(scratch)  # else it is one in the working directory
     return duckdb.connect(config=config)
 
 

@@ -67,7 +67,7 @@ class ConsumptionStore:
         self, root: Path, engine: Engine, *, threads: int = 2, memory_bytes: int = 512 << 20, timeout_s: float = 30.0
     ) -> None:
         self._root, self._engine = root, engine
-        self._threads, self._memory_bytes, self._timeout_s = threads, memory_bytes, timeout_s
+        self.threads, self.memory_bytes, self.timeout_s = threads, memory_bytes, timeout_s
         self._database = connect(threads, memory_bytes)
 
     def cells(self, asset_id: str, first_day: dt.date, last_day: dt.date) -> Columns:
@@ -141,7 +141,7 @@ class ConsumptionStore:
             return _empty(by)
         wanted, values = _wanted(where, view.hidden)
         source = f"read_parquet({quoted(view.paths)})"
-        with timed(self._database.cursor(), self._timeout_s) as cursor:
+        with timed(self._database.cursor(), self.timeout_s) as cursor:
             found = cursor.execute(query.format(source=source, wanted=wanted), values).fetchnumpy()
         return _tidied(found)
 

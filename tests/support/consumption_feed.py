@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cuepoint.streams.consumption_writer import ConsumptionWriter
 from cuepoint.streams.database import open_engine, upgrade
 
 DAY = dt.date(2026, 3, 2)
+_ALL = itertools.repeat(10_000)
 
 
 def cell(asset_id: str, count: int, **changes: Any) -> Consumption:
@@ -95,13 +97,19 @@ class Feed:
     async def _run(self, chunks: list[int]) -> list[Any]:
         letters: list[Any] = []
         sizes = itertools.cycle(chunks)
-        for partition, log in self.log.items():
-            last = await self.agent.position(CONSUMPTION.name, partition)
-            at = -1 if last is None else last
-            while at + 1 < len(log):
-                batch = batch_of(log[at + 1 : at + 1 + next(sizes)], at + 1, partition)
-                letters += [each.message for each in await self.agent.process(batch)]
-                at = batch.last
+        for partition in self.log:
+            letters += await self.read(partition, sizes)
+        return letters
+
+    async def read(self, partition: int, sizes: Iterator[int] | None = None) -> list[Any]:
+        """The partition's log from where the store stands to its end; gives the dead letters."""
+        letters: list[Any] = []
+        log, last = self.log[partition], await self.agent.position(CONSUMPTION.name, partition)
+        at = -1 if last is None else last
+        while at + 1 < len(log):
+            batch = batch_of(log[at + 1 : at + 1 + next(sizes or _ALL)], at + 1, partition)
+            letters += [each.message for each in await self.agent.process(batch)]
+            at = batch.last
         await self.agent.flush(only_due=False)
         return letters
 
