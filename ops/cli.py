@@ -98,9 +98,15 @@ def api() -> None:
 
 @app.command()
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="CSV, TSV, JSON lines or Parquet; also .gz", metavar="FILE...")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="CSV, TSV, JSON lines, Parquet or DDEX; also .gz or .zst", metavar="[FILE...]"),
+    ] = None,
     *,
-    preset: Annotated[str | None, typer.Option(help="cuepoint (the default) or spotify-charts")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="cuepoint (the default), spotify-charts, trends-jsonl, apple or ddex-sr: docs/reports.md"),
+    ] = None,
     mapping: Annotated[Path | None, typer.Option(help="A YAML file: which column is what.")] = None,
     dsp: Annotated[str | None, typer.Option(help="The service all rows are of.")] = None,
     territory: Annotated[
@@ -111,23 +117,46 @@ def ingest(
         float | None, typer.Option(min=0.001, help="Days sent a second; else as fast as the broker takes them.")
     ] = None,
     strict: Annotated[bool, typer.Option(help="Send nothing and fail if any row is broken.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; say what is in the files.")] = False,
+    withdraw: Annotated[
+        str | None,
+        typer.Option(help="No files: take back the report of this day (of --dsp, --territory, up to --version)."),
+    ] = None,
 ) -> None:
-    """Read files of daily counts; send them as reports."""
-    from cuepoint.ops.ingest_command import ingest_files
+    """Read files of reports; send them as whole reports."""
+    from cuepoint.ops import ingest_command
+    from cuepoint.ops.ingest_rows import Report
 
-    raise typer.Exit(
-        ingest_files(
-            read_settings(),
-            files,
-            preset=preset,
-            mapping_file=mapping,
-            dsp=dsp,
-            territory=territory,
-            version=version,
-            days_per_s=speed,
-            strict=strict,
-        )
+    if withdraw is not None:
+        if files or not dsp:
+            raise ConfigurationError("--withdraw takes no files, and needs --dsp")
+        report = Report(dsp, territory or "WW", ingest_command.a_day(withdraw), version or 1)
+        ingest_command.withdraw_report(read_settings(), report)
+        return
+    options = ingest_command.IngestOptions(
+        preset=preset,
+        mapping_file=mapping,
+        dsp=dsp,
+        territory=territory,
+        version=version,
+        days_per_s=speed,
+        strict=strict,
+        dry_run=dry_run,
     )
+    raise typer.Exit(ingest_command.ingest_files(read_settings(), files or [], options))
+
+
+@app.command("ingest-assets")
+def ingest_assets(
+    files: Annotated[list[Path], typer.Argument(help="CSV, TSV, JSON lines or Parquet", metavar="FILE...")],
+    *,
+    strict: Annotated[bool, typer.Option(help="Fail if any row is broken; the others are sent.")] = False,
+) -> None:
+    """Read files of metadata: id, title, ISRC and what services call each asset."""
+    from cuepoint.ops.ingest_command import ingest_assets as send
+
+    summary = send(read_settings(), files)
+    raise typer.Exit(1 if strict and summary.broken else 0)
 
 
 @simulate_app.callback()

@@ -1,47 +1,63 @@
-"""Which column of a file is what: declarative mappings (YAML) and the presets."""
+"""Which column of a file is what: declarative mappings (YAML)."""
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
-from collections.abc import Mapping as MappingType
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import msgspec
 import yaml
 
 from cuepoint.schemas.codec import explain
-from cuepoint.schemas.errors import ConfigurationError, ContractError
-from cuepoint.schemas.trends import Asset, TrendRecord
+from cuepoint.schemas.errors import ConfigurationError
 
-T = TypeVar("T")
 Target = Literal[
     "asset_id",
+    "dsp_asset_id",
+    "isrc",
+    "upc",
     "day",
     "count",
     "dsp",
     "territory",
     "report_version",
+    "region",
+    "gender",
+    "birth_year",
+    "age_band",
+    "subscription",
+    "context",
+    "activity",
+    "container",
+    "container_name",
+    "device",
+    "user_id",
+    "consumers",
+    "played_seconds",
+    "completed",
     "title",
     "artist",
-    "isrc",
-    "upc",
     "released",
     "owner",
 ]
-RECORD_FIELDS = ("asset_id", "day", "dsp", "territory", "count", "report_version")
+IDENTIFIERS = ("isrc", "dsp_asset_id", "upc")  # which of them decides, where they name different assets
+REPORT_FIELDS = ("dsp", "territory", "report_version", "day")
+GROUP_FIELDS = (
+    *("region", "gender", "birth_year", "age_band", "subscription"),
+    *("context", "activity", "container", "container_name", "device"),
+)
 ASSET_FIELDS = ("title", "artist", "isrc", "upc", "released", "owner")
-_TEXT_FIELDS = {"asset_id", "dsp", "territory", "title", "artist", "isrc", "upc", "owner"}
+PERSONAL_FIELDS = ("user_id", "birth_year")
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How rows become trend records.
+    """How rows become reports. docs/reports.md says of every field what may stand in it.
 
     ``columns``: field -> column name (where empty, every field is looked for under its own name);
     ``constants``: field -> value, where the file has no such column;
     ``values``: field -> {what stands in the file: what is meant};
-    ``day_format``: strptime, ISO 8601 where empty; ``thousands``: a sign to be removed from counts.
+    ``day_format``: strptime, ISO 8601 where empty; ``thousands``: a sign to be removed from counts;
+    ``format``: ddex-dsr, or what a file is whose name does not tell.
     """
 
     columns: dict[Target, str] = {}
@@ -50,26 +66,21 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     day_format: str = ""
     thousands: str = ""
     delimiter: str = ""
+    format: Literal["", "csv", "tsv", "jsonl", "parquet", "ddex-dsr"] = ""
 
     def column_of(self, target: Target) -> str | None:
         """The column a field is read from, or None where it has none."""
         return self.columns.get(target) if self.columns else target
 
+    @property
+    def personal(self) -> bool:
+        """Whether rows are of persons: then nothing of a broken row is told that might be a person's."""
+        return bool(self.columns.get("user_id") or self.columns.get("birth_year"))
 
-PRESETS = {
-    "cuepoint": Mapping(),
-    "spotify-charts": Mapping(
-        columns={"asset_id": "track_id", "day": "date", "count": "streams", "title": "track", "artist": "artist"},
-        constants={"dsp": "spotify", "territory": "US"},
-    ),
-}
-
-
-class Row(msgspec.Struct, frozen=True):
-    """What one row says: a record of a report and, where the file has it, the asset's metadata."""
-
-    record: TrendRecord
-    asset: Asset | None
+    @property
+    def own_ids(self) -> bool:
+        """Whether rows name assets by the catalogue's own ids, so that nothing is looked up."""
+        return "asset_id" in self.constants or self.column_of("asset_id") is not None
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -103,88 +114,28 @@ def override(mapping: Mapping, dsp: str | None, territory: str | None, version: 
 def require_columns(mapping: Mapping, header: list[str], source: str) -> None:
     """Refuse a file that lacks a column the mapping needs, before a row is read.
 
-    Raises ConfigurationError with the columns there are.
+    Raises ConfigurationError with the columns there are (how many, where the first row might be a person's).
     """
-    for target in ("asset_id", "day", "count", "dsp"):
-        if target in mapping.constants:
-            continue
-        column = mapping.column_of(target)
-        if column is None:
-            raise ConfigurationError(f"the mapping says nothing of `{target}`: name its column, or give a constant")
-        if column not in header:
-            names = ", ".join(header[:20]) or "none"
+    ids: tuple[Target, ...] = ("asset_id",) if mapping.own_ids else ("isrc", "dsp_asset_id", "upc")
+    for targets in (ids, ("day",), ("count",), ("dsp",)):
+        _require_one(mapping, targets, header, source)
+    for target, column in mapping.columns.items():
+        if target == "user_id" and column not in header:
             raise ConfigurationError(
-                f"{source} has no column `{column}` (for `{target}`); its columns are: {names}. "
-                "Choose another --preset or --mapping"
+                f"{source} has no column `{column}` (for `{target}`): without it persons cannot be "
+                "told apart; choose another --mapping"
             )
 
 
-class RowReader:
-    """Turns rows (column -> value) into records by a mapping.
-
-    >>> reader = RowReader(PRESETS["spotify-charts"], latest=dt.date(2020, 1, 1))
-    >>> row = {"date": "2019-12-01", "track_id": "t", "track": "Song", "artist": "Band", "streams": "12"}
-    >>> reader.read(row).record.count
-    12
-    """
-
-    def __init__(self, mapping: Mapping, latest: dt.date) -> None:
-        """``latest``: a later day is refused (``future_day``)."""
-        self._mapping = mapping
-        self._latest = latest
-        self._record = self._plan(RECORD_FIELDS)
-        self._asset = self._plan(ASSET_FIELDS)
-        self._record_constants: dict[str, Any] = {k: v for k, v in mapping.constants.items() if k in RECORD_FIELDS}
-        self._asset_constants: dict[str, Any] = {k: v for k, v in mapping.constants.items() if k in ASSET_FIELDS}
-        self._day_of = functools.lru_cache(maxsize=4096)(self._parse_day)
-
-    def _plan(self, fields: tuple[Any, ...]) -> list[tuple[Any, str, dict[str, str]]]:
-        columns = ((field, self._mapping.column_of(field)) for field in fields if field not in self._mapping.constants)
-        return [(field, column, self._mapping.values.get(field, {})) for field, column in columns if column is not None]
-
-    def read(self, row: MappingType[str, Any]) -> Row:
-        """Raises ContractError naming the field for a row that breaks the contract of a trend record."""
-        found = self._pick(self._record, row)
-        found.update(self._record_constants)
-        day = found.get("day")
-        if isinstance(day, str):
-            found["day"] = self._day_of(day)
-        elif isinstance(day, dt.datetime):
-            found["day"] = day.date()
-        if isinstance(found.get("count"), str) and self._mapping.thousands:
-            found["count"] = found["count"].replace(self._mapping.thousands, "")
-        record = _convert(found, TrendRecord)
-        if record.day > self._latest:
-            raise ContractError("future_day", "$.day", f"{record.day} lies in the future")
-        about = self._pick(self._asset, row)
-        about.update(self._asset_constants)
-        asset = _convert({"asset_id": record.asset_id, **about}, Asset) if about.get("title") else None
-        return Row(record, asset)
-
-    def _pick(self, plan: list[tuple[Any, str, dict[str, str]]], row: MappingType[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for field, column, meant in plan:
-            value = row.get(column)
-            if isinstance(value, str):
-                value = value.strip()
-                value = meant.get(value, value) if meant else value
-            if value is None or value == "":
-                continue
-            found[field] = str(value) if field in _TEXT_FIELDS and isinstance(value, int) else value
-        return found
-
-    def _parse_day(self, text: str) -> dt.date:
-        try:
-            if self._mapping.day_format:
-                return dt.datetime.strptime(text, self._mapping.day_format).date()
-            return dt.datetime.fromisoformat(text).date()
-        except ValueError:
-            wanted = self._mapping.day_format or "YYYY-MM-DD"
-            raise ContractError("invalid", "$.day", f"`{text[:40]}` is not a day of the form {wanted}") from None
-
-
-def _convert(found: dict[str, Any], kind: type[T]) -> T:
-    try:
-        return msgspec.convert(found, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
+def _require_one(mapping: Mapping, targets: tuple[Target, ...], header: list[str], source: str) -> None:
+    if any(target in mapping.constants for target in targets):
+        return
+    columns = [column for target in targets if (column := mapping.column_of(target)) is not None]
+    if not columns:
+        raise ConfigurationError(f"the mapping says nothing of `{targets[0]}`: name its column, or give a constant")
+    if not any(column in header for column in columns):
+        names = f"{len(header)} others" if mapping.personal else ", ".join(header[:20]) or "none"
+        raise ConfigurationError(
+            f"{source} has no column `{columns[0]}` (for `{targets[0]}`); its columns are: {names}. "
+            "Choose another --preset or --mapping"
+        )

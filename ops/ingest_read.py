@@ -1,4 +1,4 @@
-"""Rows of a file, one at a time: CSV, TSV, JSON lines and Parquet, gzipped or not.
+"""Rows of a file, one at a time: CSV, TSV, JSON lines, Parquet and DDEX flat files; plain, gzipped or in Zstandard.
 
 Memory stays bounded: a line longer than the limit is a broken row, never a reason to hold the file.
 """
@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
+from cuepoint.ops.ingest_ddex import DdexReader
 from cuepoint.ops.ingest_lines import MAX_LINE_BYTES, Lines
 from cuepoint.schemas.errors import ConfigurationError, ContractError
 
@@ -26,6 +27,9 @@ _SUFFIXES = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
+
+
+_PACKED = (".gz", ".zst")
 
 
 class Read(NamedTuple):
@@ -43,16 +47,17 @@ class Source:
     Raises ConfigurationError for a file that is not there, empty, or of an unknown kind.
     """
 
-    def __init__(self, path: Path, delimiter: str = "") -> None:
+    def __init__(self, path: Path, delimiter: str = "", kind: str = "") -> None:
+        """``kind``: ddex-dsr, or what the file is where its name does not tell."""
         self.path = path
-        self.kind = _kind(path)
+        self.kind = kind if kind == "ddex-dsr" else _kind(path, kind)
         self._delimiter = delimiter or ("\t" if self.kind == "tsv" else ",")
         try:
             self.size_bytes = path.stat().st_size
             self._raw: IO[bytes] = path.open("rb")
         except OSError as error:
             raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
-        self._file = io.BufferedReader(gzip.GzipFile(fileobj=self._raw)) if path.suffix == ".gz" else self._raw
+        self._file = _unpacked(self._raw, path)
         self._lines = Lines(self._file, path)
         self._parquet: Any = None
         self.header = self._read_header()
@@ -72,12 +77,14 @@ class Source:
         """The rows after the header. Raises ConfigurationError where the file breaks off (a truncated archive)."""
         if self.kind == "parquet":
             return self._parquet_rows()
+        if self.kind == "ddex-dsr":
+            return self._ddex_rows()
         return self._json_rows() if self.kind == "jsonl" else self._delimited_rows()
 
     def _read_header(self) -> list[str]:
         if self.kind == "parquet":
             return self._open_parquet()
-        if self.kind == "jsonl":
+        if self.kind in ("jsonl", "ddex-dsr"):
             return []
         first = self._lines.next_text()
         if first is None:
@@ -136,6 +143,19 @@ class Source:
                         row, fault = None, ContractError("malformed", "$", "a line must hold a JSON object")
             yield Read(self._lines.number, row, original, fault)
 
+    def _ddex_rows(self) -> Iterator[Read]:
+        reader = DdexReader(str(self.path))
+        while (text := self._lines.next_text()) is not None:
+            original = self._lines.taken()
+            fault, row = self._lines.fault(original), None
+            try:
+                row = reader.line(text, self._lines.number)
+            except ContractError as broken:
+                fault = fault or broken
+            if row is not None or fault is not None:
+                yield Read(self._lines.number, None if fault else row, original, fault)
+        reader.end()
+
     def _parquet_rows(self) -> Iterator[Read]:
         import pyarrow
 
@@ -158,11 +178,21 @@ def original_of(read: Read) -> bytes:
     return read.original or msgspec.json.encode(read.row, enc_hook=str)
 
 
-def _kind(path: Path) -> str:
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    kind = _SUFFIXES.get(suffix.lower())
-    if kind is None:
+def _unpacked(raw: IO[bytes], path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw))
+    if path.suffix == ".zst":
+        import pyarrow
+
+        return io.BufferedReader(pyarrow.CompressedInputStream(raw, "zstd"), 1 << 18)
+    return raw
+
+
+def _kind(path: Path, otherwise: str = "") -> str:
+    suffix = Path(path.stem).suffix if path.suffix in _PACKED else path.suffix
+    kind = _SUFFIXES.get(suffix.lower(), otherwise)
+    if not kind:
         raise ConfigurationError(
-            f"{path}: unknown kind of file; known are {', '.join(sorted(_SUFFIXES))}, each also with .gz"
+            f"{path}: unknown kind of file; known are {', '.join(sorted(_SUFFIXES))}, each also with .gz or .zst"
         )
     return kind

@@ -1,125 +1,212 @@
-"""Rows on disk until a file is read to its end, then handed out report by report.
+"""Rows on disk until a file is read to its end, then added up and handed out report by report.
 
 A report must be whole before it is opened on the topic, files need not be sorted, and memory is bounded: so the rows go
-through a temporary SQLite database.
+through a temporary DuckDB database. Of a person it holds a keyed hash (BLAKE2b, 64 bits) whose random key is in this
+process's memory only and differs from run to run: it tells two persons apart, and nothing else.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
+import hashlib
+import itertools
+import secrets
 import tempfile
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import duckdb
+import pyarrow as pa
+
+from cuepoint.models.ingest_privacy import Group, Tally
+from cuepoint.ops.ingest_rows import AssetKey, Report, Row
 from cuepoint.schemas.codec import decoder, encode
 from cuepoint.schemas.errors import ConfigurationError
-from cuepoint.schemas.trends import Asset, TrendRecord
+from cuepoint.schemas.trends import Asset
 
-_ORDER = "day, dsp, territory, version"
-_BATCH_ROWS = 10_000
+_BATCH_ROWS = 1 << 16
+_ENTRY = pa.schema(
+    {
+        "report": pa.int32(),
+        "asset": pa.int32(),
+        "cell": pa.int32(),
+        "who": pa.uint64(),
+        "count": pa.int64(),
+        "seconds": pa.int64(),
+        "completed": pa.int64(),
+        "listeners": pa.int64(),
+    }
+)
 _SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
-CREATE TABLE record (day TEXT, dsp TEXT, territory TEXT, version INTEGER, asset_id TEXT, count INTEGER);
-CREATE TABLE asset (asset_id TEXT PRIMARY KEY, value BLOB, day TEXT) WITHOUT ROWID;
+CREATE TABLE entry (report INTEGER, asset INTEGER, cell INTEGER, who UBIGINT, count BIGINT, seconds BIGINT,
+                    completed BIGINT, listeners BIGINT);
+CREATE TABLE about (asset VARCHAR, value BLOB, day DATE, batch INTEGER);
+CREATE TABLE place (report INTEGER, rank INTEGER);
+CREATE TABLE meant (asset INTEGER, item INTEGER, known BOOLEAN);
 """
-_LATEST_ASSET = """
-INSERT INTO asset VALUES (?, ?, ?)
-ON CONFLICT (asset_id) DO UPDATE SET value = excluded.value, day = excluded.day WHERE excluded.day >= asset.day
+_ADDED_UP = """
+SELECT rank, item, cell, who, sum(count)::BIGINT, sum(seconds)::BIGINT, sum(completed)::BIGINT, sum(listeners)::BIGINT
+FROM entry JOIN place USING (report) JOIN meant USING (asset) WHERE known = ?
+GROUP BY rank, item, cell, who ORDER BY rank, item, cell, who
 """
+_LATEST = "SELECT arg_max(value, (day, batch)) FROM about GROUP BY asset ORDER BY asset"
 
 
-class Report(NamedTuple):
-    """What a report is known by."""
+class Part(NamedTuple):
+    """What one report says of one asset: ``item`` is the asset's place in the list handed to ``settle``."""
 
-    dsp: str
-    territory: str
-    day: dt.date
-    version: int
+    rank: int
+    item: int
+    cells: dict[Group, Tally]
 
 
 class Spool:
-    """Collects records and assets; use as a context manager, which removes the database."""
+    """Collects rows; use as a context manager, which removes the database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory_bytes: int = 1 << 28) -> None:
         """Raises ConfigurationError where ``folder`` cannot be written."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._folder = tempfile.TemporaryDirectory(prefix="ingest-", dir=folder)
-            self._db = sqlite3.connect(Path(self._folder.name) / "spool.db", isolation_level=None)
-            self._db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
+            place = Path(self._folder.name)
+            settings: dict[str, str | bool | int | float | list[str]] = {
+                "memory_limit": f"{memory_bytes}B",
+                "temp_directory": str(place / "sort"),
+                "threads": 2,
+            }
+            self._db = duckdb.connect(place / "spool.db", config=settings)
+            self._db.execute(_SCHEMA)
+        except (OSError, duckdb.Error) as error:
             raise _cannot_write(folder, error) from None
-        self._records: list[tuple[str, str, str, int, str, int]] = []
-        self._assets: dict[str, tuple[Asset, str]] = {}
+        self._key = secrets.token_bytes(32)
+        self._reports: dict[Report, int] = {}
+        self._assets: dict[AssetKey, int] = {}
+        self._groups: dict[Group, int] = {}
+        self._entries: list[tuple[int, int, int, int | None, int, int, int | None, int | None]] = []
+        self._about: dict[str, tuple[Asset, dt.date]] = {}
+        self._batch = 0
 
     def __enter__(self) -> Spool:
-        self._db.execute("BEGIN")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
         self._folder.cleanup()
 
-    def add(self, record: TrendRecord, asset: Asset | None) -> None:
-        """Keep a record; of an asset's metadata the one of its latest day counts."""
-        day = record.day.isoformat()
-        key = (day, record.dsp, record.territory, record.report_version, record.asset_id, record.count)
-        self._records.append(key)
-        if asset is not None:
-            known = self._assets.get(record.asset_id)
-            if known is None or day >= known[1]:
-                self._assets[record.asset_id] = (asset, day)
-        if len(self._records) >= _BATCH_ROWS:
+    @property
+    def assets(self) -> Sequence[AssetKey]:
+        """What the rows call their assets, each once."""
+        return list(self._assets)
+
+    def add(self, row: Row) -> None:
+        """Keep a row; of an asset's metadata the one of its latest day counts."""
+        report = self._reports.setdefault(row.report, len(self._reports))
+        asset = self._assets.setdefault(row.asset, len(self._assets))
+        group = self._groups.setdefault(row.group, len(self._groups))
+        who = None if row.person is None else self._number_of(row.person)
+        self._entries.append((report, asset, group, who, row.streams, row.played_seconds, row.completed, row.listeners))
+        if row.about is not None:
+            known = self._about.get(row.about.asset_id)
+            if known is None or row.report.day >= known[1]:
+                self._about[row.about.asset_id] = (row.about, row.report.day)
+        if len(self._entries) >= _BATCH_ROWS:
             self._write()
 
-    def assets(self) -> Iterator[Asset]:
-        """Every asset once, by id."""
+    def metadata(self) -> Iterator[Asset]:
+        """Every asset the rows tell of, once, by id."""
         self._write()
         decode = decoder(Asset).decode
-        for (value,) in self._db.execute("SELECT value FROM asset ORDER BY asset_id"):
+        for (value,) in self._rows(self._run(_LATEST)):
             yield decode(value)
 
-    def reports(self) -> list[tuple[Report, int]]:
-        """The reports by day, each with its number of records."""
+    def settle(self, known: Sequence[bool], items: Sequence[int]) -> list[Report]:
+        """Say of each of ``assets`` whether it is known, and which item it is (two may be the same). The reports by
+        day."""
         self._write()
-        found = self._db.execute(
-            f"SELECT dsp, territory, day, version, count(*) FROM record GROUP BY {_ORDER} ORDER BY {_ORDER}"  # noqa: S608
-        )
-        return [(Report(dsp, where, dt.date.fromisoformat(day), version), n) for dsp, where, day, version, n in found]
+        ordered = sorted(self._reports, key=lambda report: (report.day, report.dsp, report.territory, report.version))
+        self._insert("place", {"report": [self._reports[r] for r in ordered], "rank": list(range(len(ordered)))})
+        self._insert("meant", {"asset": list(range(len(known))), "item": list(items), "known": list(known)})
+        return ordered
 
-    def records(self) -> Iterator[TrendRecord]:
-        """All records in the order of ``reports``, and within a report in that of the file."""
-        self._write()
-        found = self._db.execute(
-            f"SELECT asset_id, day, dsp, territory, count, version FROM record ORDER BY {_ORDER}, rowid"  # noqa: S608
+    def sizes(self) -> dict[int, int]:
+        """Rank -> number of known assets of that report."""
+        found = self._run(
+            "SELECT rank, count(DISTINCT item) FROM entry JOIN place USING (report) JOIN meant USING (asset) "
+            "WHERE known GROUP BY rank"
         )
-        for asset_id, day, dsp, territory, count, version in found:
-            yield TrendRecord(
-                asset_id=asset_id,
-                day=dt.date.fromisoformat(day),
-                dsp=dsp,
-                territory=territory,
-                count=count,
-                report_version=version,
-            )
+        return dict(found.fetchall())
+
+    def parts(self, known: bool) -> Iterator[Part]:
+        """All there is of known (or unknown) assets, by rank and item."""
+        groups = list(self._groups)
+        rows = self._rows(self._run(_ADDED_UP, [known]))
+        for (rank, item), of_asset in itertools.groupby(rows, key=itemgetter(0, 1)):
+            cells = {
+                groups[cell]: _tally(list(of_cell)) for cell, of_cell in itertools.groupby(of_asset, itemgetter(2))
+            }
+            yield Part(rank, item, cells)
+
+    def _rows(self, found: Any) -> Iterator[tuple[Any, ...]]:
+        try:
+            for batch in found.to_arrow_reader(_BATCH_ROWS):
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        except duckdb.Error as error:
+            raise _cannot_write(Path(self._folder.name), error) from None
+
+    def _number_of(self, person: str) -> int:
+        return int.from_bytes(hashlib.blake2b(person.encode(errors="replace"), key=self._key, digest_size=8).digest())
 
     def _write(self) -> None:
-        assets = ((asset_id, encode(asset), day) for asset_id, (asset, day) in self._assets.items())
+        if self._entries:
+            columns = list(zip(*self._entries, strict=True))
+            self._insert(
+                "entry", {name: list(column) for name, column in zip(_ENTRY.names, columns, strict=True)}, _ENTRY
+            )
+        if self._about:
+            rows = [(name, encode(asset), day, self._batch) for name, (asset, day) in self._about.items()]
+            names, values, days, batches = (list(column) for column in zip(*rows, strict=True))
+            self._insert("about", {"asset": names, "value": values, "day": days, "batch": batches})
+        self._entries.clear()
+        self._about.clear()
+        self._batch += 1
+
+    def _insert(self, table: str, columns: dict[str, list[Any]], schema: pa.Schema | None = None) -> None:
+        rows = pa.table(columns, schema=schema)
+        if rows.num_rows:
+            try:
+                self._db.register("rows", rows)
+                self._db.execute(f"INSERT INTO {table} SELECT * FROM rows")  # noqa: S608
+                self._db.unregister("rows")
+            except duckdb.Error as error:
+                raise _cannot_write(Path(self._folder.name), error) from None
+
+    def _run(self, query: str, values: list[Any] | None = None) -> Any:
         try:
-            self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", self._records)
-            self._db.executemany(_LATEST_ASSET, assets)
-        except sqlite3.Error as error:
+            return self._db.cursor().sql(query, params=values)
+        except duckdb.Error as error:
             raise _cannot_write(Path(self._folder.name), error) from None
-        self._records.clear()
-        self._assets.clear()
+
+
+def _tally(rows: list[tuple[Any, ...]]) -> Tally:
+    """Rows of one cell: (rank, item, cell, who, count, seconds, completed, listeners), a row for each person."""
+    members = array("Q", [row[3] for row in rows if row[3] is not None])
+    completed = [row[6] for row in rows if row[6] is not None]
+    listeners = [row[7] for row in rows if row[7] is not None]
+    return Tally(
+        sum(row[4] for row in rows),
+        sum(row[5] for row in rows),
+        sum(completed) if completed else None,
+        members or None,
+        sum(listeners) if listeners else None,
+    )
 
 
 def _cannot_write(folder: Path, error: Exception) -> ConfigurationError:
+    said = " ".join(str(error).split())[:300]
     return ConfigurationError(
-        f"cannot write temporary rows into {folder} ({error}): "
+        f"cannot keep temporary rows in {folder} ({said}): "
         "free some space, or set CUEPOINT_DATA_DIR to a folder that can be written"
     )

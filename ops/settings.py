@@ -84,6 +84,19 @@ class WorkerSettings(BaseSettings):
 class LimitSettings(BaseSettings):
     """What is kept, and how long."""
 
+    consumers_min: int = Field(
+        10, ge=1, description="cells of consumption with fewer persons are merged, then left out"
+    )
+    quarantine_cells_max: int = Field(2000, ge=1, description="most cells of one unknown asset in one report")
+    quarantine_rows_max: int = Field(
+        200_000,
+        ge=1,
+        description="counts of unknown assets that wait for metadata; beyond, the oldest are dead letters",
+    )
+    ingest_memory_bytes: int = Field(
+        256 * MEBIBYTE, ge=32 * MEBIBYTE, description="memory to sort a file's rows in; the rest is done on disk"
+    )
+
     decision_ttl_s: int = Field(6 * 3600, ge=60, description="how long a session's decisions can be read from Redis")
     decisions_per_session: int = Field(10_000, ge=1, description="decisions kept of one session in Redis, the newest")
     history_days: int = Field(

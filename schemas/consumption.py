@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from cuepoint.schemas.base import Contract, Count, Identifier, Territory, Text, Version
-from cuepoint.schemas.trends import ReportCompleted, ReportOpened
+from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn
 
 Region = Annotated[
     str, msgspec.Meta(pattern=r"^([A-Z]{2}-[A-Z0-9]{1,3})?$", description="ISO 3166-2, or empty: not said")
@@ -88,4 +88,4 @@ class ConsumptionAmendment(Contract, frozen=True, kw_only=True, tag="consumption
     cells: list[Cell]
 
 
-ConsumptionMessage = Consumption | ConsumptionAmendment | ReportOpened | ReportCompleted
+ConsumptionMessage = Consumption | ConsumptionAmendment | ReportOpened | ReportCompleted | ReportWithdrawn

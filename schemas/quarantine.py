@@ -6,7 +6,7 @@ import datetime as dt
 
 from cuepoint.schemas.base import Contract, Count, Identifier, Territory, Version
 from cuepoint.schemas.consumption import Cell
-from cuepoint.schemas.trends import Asset, ReportCompleted
+from cuepoint.schemas.trends import Asset, ReportCompleted, ReportWithdrawn
 
 
 class Quarantined(Contract, frozen=True, kw_only=True, tag="quarantined.v1"):
@@ -26,4 +26,4 @@ class Quarantined(Contract, frozen=True, kw_only=True, tag="quarantined.v1"):
     cells: list[Cell] = []  # noqa: RUF012 - msgspec copies it
 
 
-QuarantineMessage = Quarantined | Asset | ReportCompleted
+QuarantineMessage = Quarantined | Asset | ReportCompleted | ReportWithdrawn

@@ -41,10 +41,14 @@ TREND_RECORDS = Topic(
 )
 REPORTS = Topic("cuepoint.reports.v1", (ReportOpened, ReportCompleted), "dsp", partitions=1)
 CONSUMPTION = Topic(
-    "cuepoint.consumption.v1", (Consumption, ConsumptionAmendment, ReportOpened, ReportCompleted), "asset_id"
+    "cuepoint.consumption.v1",
+    (Consumption, ConsumptionAmendment, ReportOpened, ReportCompleted, ReportWithdrawn),
+    "asset_id",
 )
 # All that releases a row stands in one log, assets included, so that what is released is a function of it.
-QUARANTINE = Topic("cuepoint.quarantine.v1", (Quarantined, Asset, ReportCompleted), "identifier", partitions=1)
+QUARANTINE = Topic(
+    "cuepoint.quarantine.v1", (Quarantined, Asset, ReportCompleted, ReportWithdrawn), "identifier", partitions=1
+)
 ASSETS = Topic("cuepoint.assets.v1", (Asset,), "asset_id", compacted=True, partitions=1)
 # Each rule stands in every partition, too: from there on it holds. Its key there is the rule_id.
 PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent, AdRule), "session_id")

@@ -14,6 +14,7 @@ from confluent_kafka import Producer as Librdkafka
 
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.codec import encode, type_name
+from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import Topic
@@ -39,7 +40,16 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 Headers = list[tuple[str, str | bytes | None]]
 # the volume: their values say all, headers cost most
-_BARE = (TrendRecord, ReportOpened, ReportCompleted, ReportWithdrawn, TrendAmendment, PlayerEvent)
+_BARE = (
+    TrendRecord,
+    ReportOpened,
+    ReportCompleted,
+    ReportWithdrawn,
+    TrendAmendment,
+    Consumption,
+    ConsumptionAmendment,
+    PlayerEvent,
+)
 
 
 def headers_of(message: Contract, source: str, id: str) -> Headers:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from cuepoint.ops.ingest_command import ingest_files
+from cuepoint.ops.ingest_command import IngestOptions, ingest_files
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.codec import decoder
 from cuepoint.schemas.errors import Unavailable
@@ -62,7 +62,7 @@ def test_records_markers_assets_and_dead_letters_arrive(ready: Settings, tmp_pat
     file = chart(tmp_path / "chart.csv", days=5, songs=40)
     with file.open("a") as more:
         more.write("2019-03-01,id1,Song 1,Band,2,-7\nnot a row\n")
-    assert ingest_files(ready, [file], preset="spotify-charts") == 0
+    assert ingest_files(ready, [file], IngestOptions(preset="spotify-charts")) == 0
 
     log = read(ready, TREND_RECORDS, 200 + 2 * 5 * ready.partitions)
     decode = decoder(TrendMessage).decode
@@ -92,15 +92,15 @@ def test_strict_fails_and_sends_no_record(ready: Settings, tmp_path: Path) -> No
     file = chart(tmp_path / "chart.csv", days=2, songs=3)
     with file.open("a") as more:
         more.write("never,id1,Song 1,Band,2,7\n")
-    assert ingest_files(ready, [file], preset="spotify-charts", strict=True) == 1
+    assert ingest_files(ready, [file], IngestOptions(preset="spotify-charts", strict=True)) == 1
     read(ready, DEAD_TREND_RECORDS, 1)
     read(ready, TREND_RECORDS, 0)
 
 
 def test_version_two_is_another_report(ready: Settings, tmp_path: Path) -> None:
     file = chart(tmp_path / "chart.csv", days=1, songs=1)
-    ingest_files(ready, [file], preset="spotify-charts")
-    ingest_files(ready, [file], preset="spotify-charts", version=2)
+    ingest_files(ready, [file], IngestOptions(preset="spotify-charts"))
+    ingest_files(ready, [file], IngestOptions(preset="spotify-charts", version=2))
     reports = [decoder(ReportOpened | ReportCompleted).decode(value) for _, value in read(ready, REPORTS, 4)[0]]
     assert [report.version for report in reports] == [1, 1, 2, 2]
 
@@ -108,4 +108,4 @@ def test_version_two_is_another_report(ready: Settings, tmp_path: Path) -> None:
 def test_a_broker_that_does_not_answer(settings: Settings, tmp_path: Path) -> None:
     nobody = settings.model_copy(update={"broker": f"127.0.0.1:{free_port()}", "broker_request_timeout_s": 1.0})
     with pytest.raises(Unavailable, match="does not answer"):
-        ingest_files(nobody, [chart(tmp_path / "chart.csv", 1, 1)], preset="spotify-charts")
+        ingest_files(nobody, [chart(tmp_path / "chart.csv", 1, 1)], IngestOptions(preset="spotify-charts"))

@@ -11,8 +11,10 @@ from rich.console import Console
 
 from cuepoint.agents.watch_trends import WatchTrends
 from cuepoint.ops.ingest import Ingest
-from cuepoint.ops.ingest_mapping import PRESETS, override
+from cuepoint.ops.ingest_mapping import override
+from cuepoint.ops.ingest_presets import PRESETS
 from cuepoint.ops.ingest_progress import IngestProgress
+from cuepoint.ops.ingest_reports import Privacy, ReportSender
 from cuepoint.ops.ingest_spool import Spool
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.codec import encode
@@ -66,7 +68,8 @@ def ingest(tmp_path: Path, file: Path, log: Log, version: int | None = None) -> 
     progress = IngestProgress(Console(file=(tmp_path / "progress.txt").open("w")))
     with Spool(tmp_path / "spool") as spool:
         mapping = override(PRESETS["cuepoint"], None, None, version)
-        Ingest(log, PARTITIONS, partition_of, progress).run([file], mapping, spool)
+        reports = ReportSender(log, PARTITIONS, PARTITIONS, partition_of, Privacy())
+        Ingest(log, reports, progress).run([file], mapping, spool)
     return log
 
 

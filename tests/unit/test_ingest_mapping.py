@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from cuepoint.ops.ingest_mapping import PRESETS, Mapping, RowReader, load_mapping, override, require_columns
+from cuepoint.ops.ingest_mapping import Mapping, load_mapping, override, require_columns
+from cuepoint.ops.ingest_presets import PRESETS
+from cuepoint.ops.ingest_rows import Report, RowReader
 from cuepoint.schemas.errors import ConfigurationError, ContractError
-from cuepoint.schemas.trends import Asset, TrendRecord
+from cuepoint.schemas.trends import Asset
 
 LATEST = dt.date(2020, 1, 1)
 CHART_ROW = {
@@ -25,10 +27,9 @@ CHART_ROW = {
 
 def test_preset_spotify_charts_gives_record_and_asset() -> None:
     row = RowReader(PRESETS["spotify-charts"], LATEST).read(CHART_ROW)
-    assert row.record == TrendRecord(
-        asset_id="0bYg9bo50gSsH3LtXe2SQn", day=dt.date(2019, 12, 1), dsp="spotify", territory="US", count=3_100_000
-    )
-    assert row.asset == Asset(
+    assert row.report == Report("spotify", "US", dt.date(2019, 12, 1), 1)
+    assert (row.asset, row.streams) == ("0bYg9bo50gSsH3LtXe2SQn", 3_100_000)
+    assert row.about == Asset(
         asset_id="0bYg9bo50gSsH3LtXe2SQn", title="All I Want for Christmas Is You", artist="Mariah Carey"
     )
 
@@ -37,8 +38,8 @@ def test_native_preset_reads_fields_by_their_own_names() -> None:
     row = RowReader(PRESETS["cuepoint"], LATEST).read(
         {"asset_id": 17, "day": dt.datetime(2019, 5, 1, 12), "dsp": "d", "count": 4.0, "report_version": 2, "x": 1}
     )
-    assert row.record == TrendRecord(asset_id="17", day=dt.date(2019, 5, 1), dsp="d", count=4, report_version=2)
-    assert row.asset is None
+    assert row.report == Report("d", "WW", dt.date(2019, 5, 1), 2)
+    assert (row.asset, row.streams, row.about) == ("17", 4, None)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +75,8 @@ def test_mapping_file_with_formats_constants_and_values(tmp_path: Path) -> None:
     row = RowReader(load_mapping(file), LATEST).read(
         {"isrc": "DE1", "Datum": "24.12.2019", "Abrufe": "1.234.567", "Land": "Deutschland"}
     )
-    assert row.record == TrendRecord(
-        asset_id="DE1", day=dt.date(2019, 12, 24), dsp="acme", territory="DE", count=1_234_567
-    )
+    assert row.report == Report("acme", "DE", dt.date(2019, 12, 24), 1)
+    assert (row.asset, row.streams) == ("DE1", 1_234_567)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_command_line_wins_over_columns() -> None:
     row = RowReader(mapping, LATEST).read(
         {"asset_id": "a", "day": "2019-01-01", "dsp": "theirs", "territory": "FR", "count": 1, "report_version": 1}
     )
-    assert (row.record.dsp, row.record.territory, row.record.report_version) == ("mine", "FR", 3)
+    assert (row.report.dsp, row.report.territory, row.report.version) == ("mine", "FR", 3)
 
 
 def test_file_without_a_needed_column_is_refused_with_those_it_has() -> None:

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from cuepoint.ops.ingest import Ingest, Summary, check_files
-from cuepoint.ops.ingest_mapping import PRESETS
+from cuepoint.ops.ingest_presets import PRESETS
 from cuepoint.ops.ingest_progress import IngestProgress
+from cuepoint.ops.ingest_reports import Privacy, ReportSender
 from cuepoint.ops.ingest_spool import Spool
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.errors import ConfigurationError
@@ -42,7 +43,7 @@ def ingest(tmp_path: Path, *files: Path, preset: str = "cuepoint", strict: bool 
     sender = ListSender()
     progress = IngestProgress(Console(file=(tmp_path / "progress.txt").open("w")))
     with Spool(tmp_path / "data") as spool:
-        run = Ingest(sender, PARTITIONS, partition_of, progress)
+        run = Ingest(sender, ReportSender(sender, PARTITIONS, PARTITIONS, partition_of, Privacy()), progress)
         summary = run.run(files, PRESETS[preset], spool, strict=strict)
     assert list((tmp_path / "data").iterdir()) == []  # nothing temporary remains
     return sender, summary
@@ -125,7 +126,8 @@ def test_a_file_that_breaks_off_sends_no_report(tmp_path: Path) -> None:
     good = write(tmp_path / "a.csv", ["s,2019-01-01,x,US,1,T"])
     (tmp_path / "b.parquet").write_bytes(b"PAR1 and no more")
     sender = ListSender()
-    run = Ingest(sender, PARTITIONS, partition_of, IngestProgress(Console(file=(tmp_path / "p.txt").open("w"))))
+    progress = IngestProgress(Console(file=(tmp_path / "p.txt").open("w")))
+    run = Ingest(sender, ReportSender(sender, PARTITIONS, PARTITIONS, partition_of, Privacy()), progress)
     with Spool(tmp_path / "data") as spool, pytest.raises(ConfigurationError):
         run.run([good, tmp_path / "b.parquet"], PRESETS["cuepoint"], spool)
     assert sender.sent == []
