@@ -56,7 +56,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
             ["ingest", "x.csv", "--preset", "nope"],
             {},
             2,
-            "there is no preset `nope`; there are cuepoint, spotify-charts",
+            "there is no preset `nope`; there are apple, cuepoint, ddex-sr",
         ),
         (["ingest", "x.csv", "--preset", "cuepoint", "--mapping", "m.yaml"], {}, 2, "not both"),
         (["ingest", "x.csv"], {}, 2, "cannot read x.csv: No such file"),
