@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import secrets
 import signal
 import socket
+import threading
 from typing import Any
 
 from prometheus_client import start_http_server
@@ -23,9 +25,12 @@ from cuepoint.streams.metrics import REGISTRY
 from cuepoint.streams.tasks import end
 from cuepoint.streams.worker import Worker, WorkerOptions
 
+_LOG = logging.getLogger(__name__)
+
 
 def run_worker(role: str, settings: Settings) -> None:
-    """Run the role until SIGTERM or SIGINT; returns after everything is saved and committed.
+    """Run the role until SIGTERM or SIGINT; returns after everything is saved and committed, and ends the process
+    itself (code 0) where that takes longer than ``stop_timeout_s``.
 
     Raises ConfigurationError for an unknown role or a broken setting, SnapshotError for a state that must not be used,
     Unavailable when the parts did not answer at start, and whatever a broken agent raised.
@@ -74,12 +79,12 @@ async def _run(name: str, settings: Settings) -> None:
     role = make_role(name, settings, redis)
     worker = Worker(name, role.agents, worker_options(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+        asyncio.get_running_loop().add_signal_handler(number, _stop, worker, settings.stop_timeout_s)
     id = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     pulse = Pulse(id, worker, redis, settings, metrics_port=server.server_port, engine=role.engine)
     background = [asyncio.create_task(pulse.run(), name="pulse")]
     try:
-        await role.prepare(worker.producer)
+        await worker.unless_stopped(role.prepare(worker.producer))
         background += [asyncio.create_task(job(), name=job.__name__) for job in role.jobs]
         _settle_memory(settings)
         await worker.run()
@@ -90,6 +95,21 @@ async def _run(name: str, settings: Settings) -> None:
         await redis.aclose()
         server.shutdown()
         server.server_close()
+
+
+def _stop(worker: Worker, timeout_s: float) -> None:
+    """Tell it to end, and see to it that it does: with the broker away, a thread of Faust may wait for it for ever.
+    What is not saved by then is as after a crash: read again."""
+    worker.stop()
+    last = threading.Timer(timeout_s, _end_process, (timeout_s,))
+    last.daemon = True
+    last.start()
+
+
+def _end_process(timeout_s: float) -> None:
+    _LOG.warning("not stopped within %g s: ending; a restart goes on from the snapshots", timeout_s)
+    logging.shutdown()
+    os._exit(0)
 
 
 def _serve_metrics(settings: Settings) -> Any:

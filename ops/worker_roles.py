@@ -82,8 +82,8 @@ def _sessions(settings: Settings, _redis: Redis) -> Role:
 
     async def prepare(producer: AsyncProducer) -> None:
         feed = RulesFeed(settings.broker, shelf, producer, settings.topic_prefix)
-        await feed.start(settings.rules_wait_s)
         feeds.append(feed)
+        await feed.start(settings.rules_wait_s)
 
     async def close() -> None:
         for feed in feeds:

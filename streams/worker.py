@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from cuepoint.streams.ledger import LaneLedger
 from cuepoint.streams.processor import Processor
 from cuepoint.streams.producer import AsyncProducer
 from cuepoint.streams.snapshot_store import SnapshotStore
+from cuepoint.streams.tasks import end
 
 _LOG = logging.getLogger(__name__)
 _BUFFERED_BATCHES = 2
@@ -158,8 +159,21 @@ class Worker:
         """End the worker; ``run`` saves and commits before it returns."""
         self._ending.set()
 
+    async def unless_stopped(self, job: Awaitable[None]) -> None:
+        """Await ``job``, which is given up when the worker is told to stop. Raises what it raises."""
+        ended, doing = asyncio.ensure_future(self._ending.wait()), asyncio.ensure_future(job)
+        await asyncio.wait((ended, doing), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if doing.done():
+            doing.result()
+        await end(doing)
+
     async def run(self) -> None:
-        """Start, process, stop. Raises Unavailable where no broker answers at the start, else what broke it."""
+        """Start, process, stop. Raises Unavailable where no broker answers at the start, else what broke it; what
+        breaks when it is being stopped already is only told."""
+        if self._ending.is_set() and self.failure is None:
+            await self.producer.close()
+            return
         Path(self.app.conf.datadir).parent.mkdir(parents=True, exist_ok=True)
         ended = asyncio.ensure_future(self._ending.wait())
         starting = asyncio.ensure_future(self.app.start())
@@ -171,10 +185,13 @@ class Worker:
             await asyncio.wait((ended, crash), return_when=asyncio.FIRST_COMPLETED)
             crash.cancel()
         finally:
+            asked = self._ending.is_set() and not self.app.crashed
             ended.cancel()
             await self._shut_down(starting)
         crashed = getattr(self.app, "crash_reason", None) if self.app.crashed else None
-        if self.failure is None and crashed is not None:
+        if asked and crashed is not None:
+            _LOG.warning("Faust broke as it was stopped (%r): all is saved, nothing is lost", crashed)
+        elif self.failure is None and crashed is not None:
             self.failure = crashed
         if self.failure is not None:
             raise self.failure
@@ -197,10 +214,10 @@ class Worker:
                 _LOG.warning("could not commit at the end (%r): a restart reads from the snapshots anyway", error)
         if not starting.done():
             starting.cancel()
-        try:
-            await asyncio.wait_for(self.app.stop(), 2 * self.options.close_timeout_s)
-        except TimeoutError:
-            _LOG.warning("Faust did not stop in time")
+        stopping = asyncio.ensure_future(self.app.stop())
+        done, _ = await asyncio.wait((stopping,), timeout=2 * self.options.close_timeout_s)
+        if not done:  # it may wait for a broker that is away for as long as that is away
+            _LOG.warning("Faust did not stop in time: all is saved, nothing is lost")
         await self.producer.close()
 
 

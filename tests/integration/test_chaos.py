@@ -36,6 +36,7 @@ def test_nothing_is_lost_or_told_twice() -> None:
     assert told["records"] > 10_000
     assert sum(told["faults"].values()) == 4 * CYCLES
     assert told["recoveries"] > 0
+    assert not [exit for exit in told["worker_exits"] if "stop" in exit], told["worker_exits"]
 
 
 def test_says_what_is_missing(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ class Faults:
         if kafka is not None:
             self._kinds["broker killed"] = self._kill_broker
             self._kinds["broker and worker killed"] = self._kill_both
+            self._kinds["worker stopped while the broker is away"] = self._stop_without_broker
         self._deck: list[str] = []
         self.done: Counter[str] = Counter()
 
@@ -176,6 +177,13 @@ class Faults:
         broker = self._kill_broker(rng)
         yield next(broker)
         yield from self._kill_worker(rng)
+        yield from broker
+
+    def _stop_without_broker(self, rng: Random) -> Fault:
+        """It must end by itself, with code 0; the fleet counts where it does not."""
+        broker = self._kill_broker(rng)
+        yield next(broker)
+        yield from self._stop_worker(rng)
         yield from broker
 
     def _kill_redis(self, rng: Random) -> Fault:

@@ -18,7 +18,7 @@ from cuepoint.schemas.topics import Topic
 from cuepoint.streams.topics_admin import partition_count
 
 
-def wait_until(check: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+def wait_until(check: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
     """The first true answer of ``check``; fails after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

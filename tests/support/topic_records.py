@@ -11,7 +11,7 @@ from cuepoint.schemas.topics import Topic
 from cuepoint.streams.topics_admin import partition_count
 
 
-def records_of(settings: Settings, topic: Topic, count: int, seconds: float = 20.0) -> list[Message]:
+def records_of(settings: Settings, topic: Topic, count: int, seconds: float = 60.0) -> list[Message]:
     """The first ``count`` records of a topic, partitions mixed. Fails when they do not come in time."""
     name = settings.topic_prefix + topic.name
     partitions = partition_count(settings.broker, topic, settings.topic_prefix)
