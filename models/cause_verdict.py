@@ -89,7 +89,7 @@ def causes_of(attribution: Attribution, weights: CauseWeights = DEFAULT_WEIGHTS,
     odds = np.exp(utility - utility.max(axis=0))
     probability = (odds / odds.sum(axis=0)).mean(axis=1)
     order = np.argsort(-probability, kind="stable")[:most]
-    return [Cause(*candidates[k], float(probability[k])) for k in order.tolist()]
+    return [Cause(candidates[k][0], candidates[k][1], float(probability[k])) for k in order.tolist()]
 
 
 def _significance(draws: Floats) -> float:
