@@ -11,11 +11,12 @@ import pytest
 import redis as redis_sync
 from console_rows import Console, fill
 from console_server import console_settings, serve
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.embedded_parts import free_port, start_redis
 
+expect.set_options(timeout=60_000)  # what is awaited comes late on a busy machine, and never for nothing
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -123,6 +124,7 @@ def open_page(browser: Browser, console: Console) -> Iterator[Callable[..., Watc
             timezone_id="America/New_York",
             reduced_motion="reduce",
         )
+        context.set_default_timeout(90_000)
         watched = Watched(context.new_page())
         page, home = watched.page, base or console.url
         page.on("console", lambda m: watched.complaints.append(m.text) if m.type in ("error", "warning") else None)

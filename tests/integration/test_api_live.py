@@ -109,7 +109,7 @@ async def test_poll_and_stream_serve_what_any_process_wrote_and_resume(api, redi
         reading = asyncio.create_task(lines_of(stream, 3))
         await feed.write([decision(3), decision(4)])
         await feed.write([decision(5), decision(2, "s2")])
-        assert await asyncio.wait_for(reading, 10) == [(3, "s1-3"), (4, "s1-4"), (5, "s1-5")]
+        assert await asyncio.wait_for(reading, 60) == [(3, "s1-3"), (4, "s1-4"), (5, "s1-5")]
     await feed.close()
 
 

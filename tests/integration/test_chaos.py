@@ -18,11 +18,11 @@ CYCLES = 3
 def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Its last line of output is JSON. In a process of its own: it changes its mount namespace."""
     return subprocess.run(
-        [sys.executable, str(CHAOS), *arguments], capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, str(CHAOS), *arguments], capture_output=True, text=True, timeout=580, check=False
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_told_twice() -> None:
     reason = missing()
     if reason and os.environ.get("CI") != "true":

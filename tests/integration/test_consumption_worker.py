@@ -56,7 +56,7 @@ def test_killed_and_started_again_it_stores_everything_once(settings: Settings, 
         wait_until(lambda: store.totals(())["count"].sum() >= expected, (tmp_path / "second.log").read_text)
         wait_until(lambda: read_topic(settings, DEAD_CONSUMPTION), "the broken record is told of")
         worker.terminate()
-        assert worker.wait(15) == 0
+        assert worker.wait(60) == 0
     assert store.totals(())["count"].tolist() == [expected]
     marks = store.watermarks()
     assert len(marks) == DAYS

@@ -35,7 +35,7 @@ def read(settings: Settings, topic: Topic, expected: int) -> dict[int, list[tupl
     partitions = range(topic.partitions or settings.partitions)
     consumer.assign([TopicPartition(settings.topic_prefix + topic.name, number, 0) for number in partitions])
     found: dict[int, list[tuple[bytes, bytes]]] = {number: [] for number in partitions}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         batch = consumer.consume(10_000, 0.5)
         for message in batch:

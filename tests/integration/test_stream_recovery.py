@@ -69,7 +69,7 @@ def committed(settings: Settings) -> list[int]:
     group = f"{settings.topic_prefix}cuepoint-tally"
     consumer = Consumer({"bootstrap.servers": settings.broker, "group.id": group})
     asked = [TopicPartition(settings.topic_prefix + TREND_RECORDS.name, partition) for partition in (0, 1)]
-    found = [each.offset for each in consumer.committed(asked, timeout=10)]
+    found = [each.offset for each in consumer.committed(asked, timeout=60)]
     consumer.close()
     return found
 
@@ -103,7 +103,7 @@ def test_killed_in_the_middle_twice(settings: Settings, tmp_path: Path) -> None:
             lambda: total(settings) == RECORDS and len(contents(read_topic(settings, ASSETS))) >= 1485, "all is read"
         )
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(60) == 0
     check(settings, sent)
     assert snapshots(settings) == [RECORDS // 2 - 1] * 2, "the last snapshot is made at the stop"
     assert committed(settings) == [RECORDS // 2] * 2
@@ -127,7 +127,7 @@ def test_workers_join_and_leave(settings: Settings, tmp_path: Path) -> None:
                 wait_until(lambda: total(settings) >= len(sent) - 100, "reading goes on while a worker joins")
             wait_until(lambda: total(settings) == len(sent), "both read")
             first.terminate()
-            assert first.wait(10) == 0
+            assert first.wait(60) == 0
             more(200)
             wait_until(lambda: total(settings) == len(sent), "the second one reads all")
             wait_until(lambda: len(contents(read_topic(settings, ASSETS))) >= len(undisturbed(sent)), "all is told")
@@ -140,7 +140,7 @@ def test_refuses_a_broken_snapshot(settings: Settings, tmp_path: Path) -> None:
     path.write_bytes(b"CUEPOINT but no more of it")
     log = tmp_path / "worker.log"
     with child([SCRIPT], environment(settings), log) as worker:
-        assert worker.wait(30) != 0
+        assert worker.wait(60) != 0
     assert "is refused" in log.read_text()
     assert "Move it away" in log.read_text()
     assert path.read_bytes().startswith(b"CUEPOINT but")
@@ -154,7 +154,7 @@ def test_store_that_lost_its_counts_is_filled_again(settings: Settings, tmp_path
         with child([SCRIPT], environment(settings), tmp_path / "worker.log") as worker:
             wait_until(lambda: total(settings) == 300, "all is counted")
             worker.terminate()
-            assert worker.wait(10) == 0
+            assert worker.wait(60) == 0
         assert counted(url) == Counter(value.decode() for _, value in sent)
         with redis.Redis.from_url(url) as client:
             client.flushdb()
@@ -173,6 +173,6 @@ def test_redis_restarts_empty_under_a_live_worker(settings: Settings, tmp_path: 
         own = start_redis(tmp_path, port)
         wait_until(lambda: total(own_settings) == 300, "all is counted again")
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(60) == 0
     assert counted(own.address) == Counter(value.decode() for _, value in sent)
     own.stop()

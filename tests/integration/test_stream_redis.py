@@ -169,7 +169,7 @@ def test_a_part_does_not_outlive_its_parent(tmp_path: Path) -> None:
     assert psutil.pid_exists(pid)
     parent.kill()
     parent.wait()
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", "the part ends", 5)
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", "the part ends")
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ async def test_rules_are_caught_up_with_and_followed(settings: Settings) -> None
     await feed.start(20)
     assert [rule.version for rule in book.rules()] == [1, 2]
     await asyncio.to_thread(produce, settings, AD_RULES, [(0, encode(rules[2]))])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while len(book.rules()) < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await feed.stop()

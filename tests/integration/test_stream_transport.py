@@ -74,7 +74,7 @@ async def running(app: faust.App) -> AsyncIterator[None]:
 
 
 async def until(check: Callable[[], Any]) -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(90):
         while not check():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -82,7 +82,7 @@ async def until(check: Callable[[], Any]) -> None:
 def committed(settings: Settings, app: faust.App) -> list[int]:
     consumer = Consumer({"bootstrap.servers": settings.broker, "group.id": app.conf.id})
     places = [TopicPartition(settings.topic_prefix + TREND_RECORDS.name, partition) for partition in (0, 1)]
-    found = [each.offset for each in consumer.committed(places, timeout=10)]
+    found = [each.offset for each in consumer.committed(places, timeout=60)]
     consumer.close()
     return found
 

@@ -17,7 +17,7 @@ ADMIN = {"authorization": "Bearer admin-key"}
 READ = {"authorization": "Bearer read-key"}
 PLAYER = {"authorization": "Bearer player-key"}
 KEYS: dict[str, Any] = {"api_keys": "player-key", "admin_key": "admin-key", "read_keys": "read-key"}
-START_S = 20.0
+START_S = 90.0
 
 
 def with_keys(settings: Settings, **changes: Any) -> Settings:
@@ -31,13 +31,13 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
     server = make_server(build_app(settings), "127.0.0.1", port)
     task = asyncio.create_task(server.serve())
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20.0) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60.0) as client:
         try:
             await until(lambda: answers(client))
             yield client
         finally:
             server.stop()
-            await asyncio.wait_for(task, 20.0)
+            await asyncio.wait_for(task, 60.0)
 
 
 async def answers(client: httpx.AsyncClient) -> bool:

@@ -16,8 +16,8 @@ from cuepoint.streams.embedded_parts import Part, launch
 ROLES = {"trends": 2, "sessions": 2, "counts": 1}  # role -> workers at the beginning
 MOST = {"trends": 3, "sessions": 3, "counts": 2}
 _RESTART_PAUSE_S = 1.0
-_STOP_S = 20.0
-_HEARS_AFTER_S = 10.0  # a signal before that may find a process that is still importing
+_STOP_S = 60.0
+_HEARS_AFTER_S = 60.0  # a signal before that may find a process that is still importing
 
 
 @dataclass(slots=True)

@@ -38,8 +38,8 @@ from cuepoint.streams.topics_admin import create_topics
 
 PARTITIONS = 4
 STEPS = 100  # of input, a cycle
-START_S = 120.0  # the first trends worker on a machine compiles its kernels
-CONSUME_S = 90.0
+START_S = 240.0  # the first trends worker on a machine compiles its kernels
+CONSUME_S = 180.0
 RULES = Path(__file__).parents[2] / "ops" / "predefined_rules.yaml"
 
 

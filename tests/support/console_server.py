@@ -30,7 +30,7 @@ def serve(settings: Settings) -> tuple[str, Callable[[], None]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(90)
     url = f"http://127.0.0.1:{port}"
     wait_for(url + "/healthz")
 
@@ -43,7 +43,7 @@ def serve(settings: Settings) -> tuple[str, Callable[[], None]]:
 
 def wait_for(url: str) -> None:
     """Until the address answers, 20 s at most."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             if httpx.get(url).status_code == 200:

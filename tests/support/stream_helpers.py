@@ -51,7 +51,7 @@ def read_topic(settings: Settings, topic: Topic) -> list[Any]:
         }
     )
     consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in range(partitions)])
-    found, ended, deadline = [], set(), time.monotonic() + 20
+    found, ended, deadline = [], set(), time.monotonic() + 90
     while len(ended) < partitions and time.monotonic() < deadline:
         for message in consumer.consume(1000, 0.2):
             if message.error() is None:

