@@ -21,7 +21,8 @@ from cuepoint.streams.consumption_files import Row
 from cuepoint.streams.outgoing import Outgoing
 from cuepoint.streams.processor import StateLost
 
-_decode = decoder(Consumption | ConsumptionAmendment | ReportOpened | ReportCompleted | ReportWithdrawn).decode
+_Message = Consumption | ConsumptionAmendment | ReportOpened | ReportCompleted | ReportWithdrawn
+_decode = decoder(_Message).decode
 
 
 class Store(Protocol):
@@ -102,7 +103,13 @@ class StoreConsumption:
         if part.last is None or batch.last > part.last:
             new = batch if part.last is None else batch.since(part.last + 1)
             for offset, at, value in zip(new.offsets, new.timestamps, new.values, strict=True):
-                refusal = self._take(part, batch.partition, offset, value)
+                try:
+                    message = _decode(value)
+                except msgspec.MsgspecError as error:
+                    fault = explain(error)
+                    refusal: Refusal | None = Refusal(fault.code, fault.field, fault.reason)
+                else:
+                    refusal = self._take(part, batch.partition, offset, message)
                 if refusal is not None:
                     part.letters.append(_letter(batch, offset, at, value, refusal))
             part.last = batch.last
@@ -111,12 +118,7 @@ class StoreConsumption:
         letters, part.letters = part.letters, []
         return letters
 
-    def _take(self, part: _Part, number: int, offset: int, value: bytes) -> Refusal | None:
-        try:
-            message = _decode(value)
-        except msgspec.MsgspecError as error:
-            fault = explain(error)
-            return Refusal(fault.code, fault.field, fault.reason)
+    def _take(self, part: _Part, number: int, offset: int, message: _Message) -> Refusal | None:
         ledger = part.ledger
         if isinstance(message, Consumption):
             found = ledger.record(message)

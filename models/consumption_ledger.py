@@ -80,6 +80,18 @@ def resolve(marks: Sequence[Mark]) -> list[Mark]:
     return found
 
 
+@dataclass(slots=True)
+class _Open:
+    """A report that is coming in. ``grown``: since the marks were last asked for."""
+
+    mark: Mark
+    rows: int = 0
+    grown: bool = False
+
+    def stands(self, status: Status) -> Mark:
+        return replace(self.mark, rows=self.rows, status=status)
+
+
 class ConsumptionLedger:
     """One partition's. ``settled(key)`` is the highest version stored as completed or withdrawn, 0 for none; ``begun``
     are the reports stored as open. ``repeats`` counts messages that changed nothing."""
@@ -87,7 +99,7 @@ class ConsumptionLedger:
     def __init__(self, settled: Callable[[ReportKey], int], begun: Iterable[Mark] = ()) -> None:
         self._stored = settled
         self._settled: dict[ReportKey, int] = {}
-        self._open = {(mark.key, mark.version): mark for mark in begun}
+        self._open = {(mark.key, mark.version): _Open(mark, mark.rows) for mark in begun}
         self._grown: set[tuple[ReportKey, int]] = set()
         self._marks: list[Mark] = []
         self.repeats = 0
@@ -99,20 +111,21 @@ class ConsumptionLedger:
             return
         before = self._open.get((key, message.version))
         if before is not None:
-            self._marks.append(replace(before, status="replaced"))
-        self._open[key, message.version] = Mark(report_id, key, message.version, "open")
+            self._marks.append(before.stands("replaced"))
+        self._open[key, message.version] = _Open(Mark(report_id, key, message.version, "open"))
         self._grown.add((key, message.version))
 
     def record(self, message: Consumption) -> int | Refusal | None:
         """The id of the report the record belongs to; None for a repeat."""
-        key = ReportKey(message.dsp, message.territory, message.day)
-        place = key, message.report_version
+        place = ReportKey(message.dsp, message.territory, message.day), message.report_version
         report = self._open.get(place)
         if report is None:
             return None if self._is_repeat(*place) else _no_open_report("$.report_version")
-        self._open[place] = replace(report, rows=report.rows + 1)
-        self._grown.add(place)
-        return report.report_id
+        if not report.grown:
+            report.grown = True
+            self._grown.add(place)
+        report.rows += 1
+        return report.mark.report_id
 
     def completed(self, message: ReportCompleted) -> Refusal | None:
         """The report settles if it is whole."""
@@ -126,7 +139,7 @@ class ConsumptionLedger:
         if expected != report.rows:
             reason = f"{report.rows} records came of {expected} announced; they are held until the report is sent again"
             return Refusal("incomplete_report", "$.partition_records", reason)
-        self._settle(replace(report, status="complete", records=message.records))
+        self._settle(replace(report.stands("complete"), records=message.records))
         return None
 
     def withdrawn(self, message: ReportWithdrawn, report_id: int) -> None:
@@ -151,8 +164,10 @@ class ConsumptionLedger:
     def marks(self) -> list[Mark]:
         """What is to be stored since this was last asked, in order."""
         grown = [self._open[place] for place in sorted(self._grown) if place in self._open]
-        # an open report stands before all else: what follows may abandon or settle it
-        marks, self._marks = [*grown, *self._marks], []
+        for report in grown:
+            report.grown = False
+        # an open report stands before all else: what follows may replace or settle it
+        marks, self._marks = [*(report.stands("open") for report in grown), *self._marks], []
         self._grown.clear()
         if len(self._settled) > _REMEMBERED:
             self._settled.clear()
@@ -163,8 +178,8 @@ class ConsumptionLedger:
         for place in [place for place in self._open if place[0] == mark.key and place[1] <= mark.version]:
             other = self._open.pop(place)
             self._grown.discard(place)
-            if other.report_id != mark.report_id:  # its rows stay behind, and have to be known for what they are
-                self._marks.append(replace(other, status="replaced"))
+            if other.mark.report_id != mark.report_id:  # its rows stay behind, and have to be known for what they are
+                self._marks.append(other.stands("replaced"))
         self._marks.append(mark)
 
     def _settled_version(self, key: ReportKey) -> int:

@@ -23,6 +23,7 @@ def consumption_store(settings: Settings, engine: Engine) -> ConsumptionStore:
     return ConsumptionStore(
         settings.consumption_root(),
         engine,
+        partitions=settings.partitions,
         threads=settings.consumption_threads,
         memory_bytes=settings.consumption_memory_bytes,
         timeout_s=settings.query_timeout_s,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,9 @@ def connect(threads: int, memory_bytes: int, scratch: Path | None = None) -> duc
         "python_enable_replacements": False,
     }
     config["temp_directory"] = "" if scratch is None else str(scratch)  # else it is one in the working directory
-    return duckdb.connect(config=config)
+    connection = duckdb.connect(config=config)
+    connection.execute("SET GLOBAL parquet_metadata_cache = true").fetchall()  # a file never changes
+    return connection
 
 
 def week_of(day: dt.date) -> dt.date:
@@ -91,8 +94,9 @@ class ParquetFiles:
 
     def write(self, rows: Sequence[Row], name: str) -> list[Written]:
         """A file a week of the rows."""
-        weeks = np.array([week_of(row.cell.day).toordinal() for row in rows], dtype=np.int64)
-        self._connection.register("arrived", _columns(rows) | {"week": weeks})
+        columns = _columns(rows)
+        weeks = (columns["day"] + _EPOCH.weekday()) // 7 * 7 - _EPOCH.weekday() + _EPOCH.toordinal()  # as week_of
+        self._connection.register("arrived", columns | {"week": weeks})
         try:
             written = []
             for week in np.unique(weeks):
@@ -152,12 +156,12 @@ def _columns(rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
     cells = [row.cell for row in rows]
     columns: dict[str, NDArray[Any]] = {}
     for name in _TEXTS:
-        columns[name] = np.array([getattr(cell, name) for cell in cells], dtype=object)
+        columns[name] = np.array(list(map(attrgetter(name), cells)), dtype=object)
     columns["day"] = np.array([cell.day.toordinal() for cell in cells], dtype=np.int64) - _EPOCH.toordinal()
     for name in ("count", "played_seconds"):
-        columns[name] = np.array([getattr(cell, name) for cell in cells], dtype=np.int64)
+        columns[name] = np.array(list(map(attrgetter(name), cells)), dtype=np.int64)
     for name in _NULLABLE:
-        columns[name] = np.array([getattr(cell, name) for cell in cells], dtype=np.float64)  # None: nan; exact to 2**53
+        columns[name] = np.array(list(map(attrgetter(name), cells)), dtype=np.float64)  # None: nan; exact to 2**53
     columns["report_id"] = np.array([row.report_id for row in rows], dtype=np.int64)
     return columns
 

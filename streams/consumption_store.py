@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, select
 from cuepoint.schemas.errors import CuepointError, Unavailable
 from cuepoint.streams.consumption_files import DIMENSIONS, MEASURES, connect, quoted, week_of
 from cuepoint.streams.database import reading
+from cuepoint.streams.producer import partition_of
 from cuepoint.streams.tables import CONSUMPTION_FILES as FILES
 from cuepoint.streams.tables import CONSUMPTION_REPORTS as REPORTS
 
@@ -61,11 +62,22 @@ class View(NamedTuple):
 
 
 class ConsumptionStore:
-    """Read-only, synchronous, for any number of threads. All raise Unavailable (database, disk) and TooSlow."""
+    """Read-only, synchronous, for any number of threads. All raise Unavailable (database, disk) and TooSlow.
+
+    With ``partitions``, the topic's number of them, an asset is looked for in the files of its own only.
+    """
 
     def __init__(
-        self, root: Path, engine: Engine, *, threads: int = 2, memory_bytes: int = 512 << 20, timeout_s: float = 30.0
+        self,
+        root: Path,
+        engine: Engine,
+        *,
+        partitions: int | None = None,
+        threads: int = 2,
+        memory_bytes: int = 512 << 20,
+        timeout_s: float = 30.0,
     ) -> None:
+        self._partitions, self._checked = partitions, set[str]()
         self._root, self._engine = root, engine
         self.threads, self.memory_bytes, self.timeout_s = threads, memory_bytes, timeout_s
         self._database = connect(threads, memory_bytes)
@@ -119,12 +131,27 @@ class ConsumptionStore:
             if where.last_day:
                 files = files.where(FILES.c.week <= week_of(where.last_day))
                 hidden = hidden.where(REPORTS.c.day <= where.last_day)
-            paths = [
-                str(self._root / file.path)
-                for file in connection.execute(files)
-                if not where.assets or any(file.first_asset <= asset <= file.last_asset for asset in where.assets)
-            ]
-            return View(paths, list(connection.scalars(hidden)))
+            live, ids = list(connection.execute(files)), list(connection.scalars(hidden))
+        return View([str(self._root / file.path) for file in self._holding(live, where.assets)], ids)
+
+    def _holding(self, files: Sequence[Any], assets: Sequence[str]) -> list[Any]:
+        """Those that may have one of the assets (none given: all)."""
+        if not assets:
+            return list(files)
+        found = [file for file in files if any(file.first_asset <= asset <= file.last_asset for asset in assets)]
+        if self._partitions is None or not all(self._is_at_home(file) for file in found):
+            return found
+        homes = {partition_of(asset.encode(), self._partitions) for asset in assets}
+        return [file for file in found if file.partition in homes]
+
+    def _is_at_home(self, file: Any) -> bool:
+        """Whether the file's assets belong to its partition: not so where the number of partitions is another."""
+        if file.path not in self._checked:
+            ends = (file.first_asset, file.last_asset)
+            if any(partition_of(asset.encode(), self._partitions or 1) != file.partition for asset in ends):
+                return False
+            self._checked.add(file.path)
+        return True
 
     def _query(self, query: str, by: Sequence[str], where: Where) -> Columns:
         view = self.view(where)

@@ -159,3 +159,19 @@ def test_no_column_of_a_cell_is_forgotten() -> None:
     from cuepoint.streams.consumption_files import MEASURES
 
     assert {*DIMENSIONS, *MEASURES, "report_version"} == set(Consumption.__struct_fields__)
+
+
+def test_an_asset_is_looked_for_in_its_own_partition_only_where_that_is_known(tmp_path: Path) -> None:
+    from cuepoint.streams.consumption_store import ConsumptionStore
+    from cuepoint.streams.producer import partition_of
+
+    feed = Feed(tmp_path)
+    names = [f"asset{n}" for n in range(40)]
+    for partition in (0, 1, 2):
+        feed.send(report([cell(name, 1) for name in names if partition_of(name.encode(), 3) == partition]), partition)
+    feed.run()
+    for partitions, files in ((None, 3), (3, 1), (2, 3)):  # 2: a setting that is not the topic's
+        store = ConsumptionStore(feed.root, feed.engine, partitions=partitions)
+        assert [int(store.cells(name, DAY, DAY)["count"].sum()) for name in names] == [1] * 40
+        middle = sorted(names)[20]
+        assert len(store.view(Where(assets=[middle])).paths) == files
