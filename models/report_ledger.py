@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cuepoint.models import report_shares
 from cuepoint.models.report_amendments import Amendments, Source, Sum
 from cuepoint.models.report_columns import Forms, Key, Located, OpenReport
 from cuepoint.models.report_names import Names
@@ -211,26 +212,19 @@ class ReportLedger:
 
     def missing(self, day: int) -> list[Source]:
         """Sources that completed a report in the week before and have not completed this day."""
-        before = range(day - self.source_active_days, day)
-        return [s for s, done in self.versions.items() if day not in done and any(d in done for d in before)]
+        return report_shares.missing(self.versions, day, self.source_active_days)
 
     def observe(self, day: int, rows: Rows) -> NDArray[np.float64]:
-        """Counts (k,) of a scored day: NaN where unknown, NONE where absent from all its reports.
+        """Counts (k,) of a scored day: NaN where unknown, NONE where absent from all its reports. Where a source is
+        missing, what the others say is raised by the share they are expected to be."""
+        return self._observed(day, rows).counts
 
-        An asset that a missing source carried in the week before is unknown; what the others say of it would be a drop.
-        """
-        here = [s for s, done in self.versions.items() if day in done]
-        missing = self.missing(day)
-        total = np.full(len(rows), float(NONE) if here and not missing else np.nan)
-        for source in here:
-            part = self.parts[source].read(day, rows)
-            found = part >= 0
-            total[found] = np.where(total[found] >= 0, total[found], 0.0) + part[found]
-        for source in missing:
-            for d in range(day - self.source_active_days, day):
-                if d in self.versions[source]:
-                    total[self.parts[source].read(d, rows) >= 0] = np.nan
-        return total
+    def doubt(self, day: int, rows: Rows) -> NDArray[np.float64]:
+        """Variance (k,), squared log units, that missing sources add to these counts; of length 0 where none is."""
+        return self._observed(day, rows).doubt if self.missing(day) else report_shares.NO_DOUBT
+
+    def _observed(self, day: int, rows: Rows) -> report_shares.Observed:
+        return report_shares.observe(self.parts, self.versions, day, rows, self.source_active_days)
 
     def _accept(self, source: Source, day: int, version: int, report: OpenReport) -> Revision | None:
         self.amendments.forget(source, day, version)
