@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from cuepoint.schemas.topics import Topic
 from cuepoint.streams.batch import Batch
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 
 
 class Agent(Protocol):
@@ -20,7 +20,7 @@ class Agent(Protocol):
     name: ClassVar[str]
     topics: ClassVar[tuple[Topic, ...]]
 
-    async def process(self, batch: Batch) -> Sequence[Outgoing]: ...
+    async def process(self, batch: Batch) -> Sequence[Outgoing | Encoded]: ...
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import region_kernel, report_snapshot
+from cuepoint.models.asset_day_json import asset_days
 from cuepoint.models.region_log import RegionLog
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.report_columns import locate
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
+from cuepoint.models.report_names import Names
 from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.models.trend_bases import Archive
 from cuepoint.models.trend_params import TrendParams
@@ -25,7 +27,6 @@ from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
 from cuepoint.schemas.trends import (
-    AssetDay,
     Change,
     ReportCompleted,
     ReportOpened,
@@ -34,7 +35,7 @@ from cuepoint.schemas.trends import (
     TrendRecord,
 )
 from cuepoint.streams.batch import Batch
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 
 VERSION = 4
 MOST_SINGLY = 64
@@ -56,9 +57,9 @@ class _Partition:
         archive: Archive | None,
     ) -> None:
         self.ledger, self.log, self._asset_days = ledger, RegionLog(), asset_days
-        self.state = TrendState(ledger.observe, params, regions, archive)
+        self.state = TrendState(ledger.observe, params, regions, archive, ledger.doubt)
 
-    def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
+    def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
         """One message in log order: what it causes, or why it cannot be used."""
         if isinstance(message, TrendRecord):
             return self.ledger.record(message, at_ms) or []
@@ -72,11 +73,11 @@ class _Partition:
             verdict = self.ledger.amend(message, at_ms)
         return self._told(verdict, at_ms, offset)
 
-    def _told(self, verdict: Refusal | Revision | None, at_ms: int, offset: int) -> Refusal | list[Outgoing]:
+    def _told(self, verdict: Refusal | Revision | None, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
         """What the ledger knows now, put into the state: a day put right, days that have become ready."""
         if isinstance(verdict, Refusal):
             return verdict
-        out: list[Outgoing] = []
+        out: list[Outgoing | Encoded] = []
         if isinstance(verdict, Revision):
             out += self._revise(verdict, at_ms, offset)
         while (day := self.ledger.due()) is not None:
@@ -93,9 +94,9 @@ class _Partition:
         regions: NDArray[np.bool_] = scored.regions[:, :, region_kernel.STATUS].max(axis=1) > 0
         return regions | told if self._asset_days == "open" else regions | told | (scored.counts >= 0)
 
-    def _revise(self, revision: Revision, at_ms: int, offset: int) -> list[Outgoing]:
+    def _revise(self, revision: Revision, at_ms: int, offset: int) -> list[Outgoing | Encoded]:
         self.state.grow(len(self.ledger.names))
-        out: list[Outgoing] = []
+        out: list[Outgoing | Encoded] = []
         for first in range(0, len(revision.rows), BLOCK):  # all days of all assets at once would not fit into memory
             rows = revision.rows[first : first + BLOCK]
             told = np.isin(rows, np.fromiter(self.log.said, dtype=np.int64))  # their days may have been told: again
@@ -161,10 +162,10 @@ class WatchTrends:
         """Messages ignored because they repeat a completed report."""
         return sum(p.ledger.repeats for p in self._partitions.values())
 
-    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+    async def process(self, batch: Batch) -> Sequence[Outgoing | Encoded]:
         """Changes, scored asset days and dead letters of a batch, in log order."""
         partition = self._partitions.get(batch.partition) or self._begin(batch.partition)
-        out: list[Outgoing] = []
+        out: list[Outgoing | Encoded] = []
         located, n = locate(batch.values), len(batch.values)
         i, singly = 0, 1  # so many records that no report's form fits are read one by one before the next try
         while i < n:
@@ -215,7 +216,7 @@ def warm_up() -> None:
     partition.handle(ReportCompleted(dsp="d", day=day, records=2, partition_records=2), 0, 2)
 
 
-def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing]:
+def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing | Encoded]:
     """The exact path: a message that the strict decoder reads, or a dead letter."""
     try:
         message = _decode(batch.values[i])
@@ -230,31 +231,13 @@ def _change_out(change: Change) -> Outgoing:
     return Outgoing(CHANGES, change.asset_id, change, f"{change.change_id}:{change.revision}")
 
 
-def _asset_days(scored: ScoredDay, names: Sequence[str], at_ms: int, offset: int) -> Iterator[Outgoing]:
+def _asset_days(scored: ScoredDay, names: Names, at_ms: int, offset: int) -> list[Encoded]:
     """One for each of the assets with data that day or in an open region."""
     which = np.flatnonzero((scored.counts >= 0) | (scored.regions[:, 1, region_kernel.STATUS] > 0))
-    day = dt.date.fromordinal(scored.day)
-    end = f":{day}:{offset}"
-    columns = (scored.rows[which].tolist(), scored.counts[which].tolist(), scored.filtered[which].tolist())
-    for row, count, filtered in zip(*columns, strict=True):
-        asset_id = names[row]
-        mean, lower_80, upper_80, lower_95, upper_95, level, trend, p_same, p_trend, *_ = filtered
-        message = AssetDay(
-            asset_id=asset_id,
-            day=day,
-            count=count if count >= 0 else None,
-            mean=mean,
-            lower_80=lower_80,
-            upper_80=upper_80,
-            lower_95=lower_95,
-            upper_95=upper_95,
-            level=level,
-            trend=trend,
-            p_same=p_same,
-            p_trend=p_trend,
-            scored_at=at_ms,
-        )
-        yield Outgoing(ASSET_DAYS, asset_id, message, asset_id + end)
+    rows, end = scored.rows[which], f":{dt.date.fromordinal(scored.day)}:{offset}"
+    values = asset_days(scored.day, at_ms, rows, scored.counts[which], scored.filtered[which], names.table)
+    ids = names.of(rows)
+    return [Encoded(ASSET_DAYS, name, value, name + end) for name, value in zip(ids, values, strict=True)]
 
 
 def _dead(batch: Batch, i: int, refusal: Refusal) -> Outgoing:

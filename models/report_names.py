@@ -75,6 +75,13 @@ class Names(Sequence[str]):
         start, end = self.table.offsets[row : row + 2].tolist()
         return str(_decode(b'"%b"' % self.table.arena[start:end].tobytes()))
 
+    def of(self, rows: NDArray[np.int64]) -> list[str]:
+        """The ids of many rows."""
+        arena, offsets = self.table.arena.data, self.table.offsets
+        places = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
+        found = [str(arena[start:end], "utf-8") for start, end in places]
+        return [_decode(f'"{name}"') if "\\" in name else name for name in found]
+
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cuepoint.models import region_kernel, trend_kernel
 from cuepoint.models.region_params import RegionParams
-from cuepoint.models.trend_bases import REVISABLE_DAYS, Archive, Arrays, Bases, Rows, Stored
+from cuepoint.models.trend_bases import REVISABLE_DAYS, Archive, Arrays, Bases, Rows, States, Stored
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.schemas.errors import SnapshotError
 
@@ -37,6 +37,7 @@ class ScoredDay(NamedTuple):
     regions: Floats
 
 
+_NO_DOUBT = np.empty(0)
 _Value = tuple[int, int, int | None, int, list[Stored]]
 Wanted = Callable[[ScoredDay], NDArray[np.bool_]]
 
@@ -46,9 +47,15 @@ def everything(scored: ScoredDay) -> NDArray[np.bool_]:
     return np.ones(len(scored.rows), dtype=np.bool_)
 
 
+def certain(_day: int, _rows: Rows) -> Floats:
+    """Doubt: none."""
+    return _NO_DOUBT
+
+
 class TrendState:
     """Days are proleptic ordinals (``date.toordinal``). ``observe(day, rows)`` must give the counts of any day
-    later than the base: NaN where unknown, negative where absent from complete reports.
+    later than the base: NaN where unknown, negative where absent from complete reports. ``doubt(day, rows)``: variance
+    in squared log units by which these counts are less sure than they look, or an array of length 0 for none.
 
     >>> counts = {d: 1000.0 + 10 * (d % 3) for d in range(1, 31)}
     >>> state = TrendState(lambda day, rows: np.full(len(rows), counts[day]))
@@ -65,8 +72,9 @@ class TrendState:
         params: TrendParams | None = None,
         regions: RegionParams | None = None,
         archive: Archive | None = None,
+        doubt: Observe = certain,
     ) -> None:
-        self.observe = observe
+        self.observe, self._doubt = observe, doubt
         self.params = TrendParams(*params) if params else TrendParams()
         self.regions = regions or RegionParams()
         self.assets = 0
@@ -127,11 +135,29 @@ class TrendState:
 
     def _advance(self, arrays: Arrays, day: int, rows: Rows) -> ScoredDay:
         counts = self.observe(day, rows)
-        filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
+        filtered = self._filter(arrays.trend, day, rows, counts)
         regions = np.empty((len(rows), 2, region_kernel.OUT_WIDTH))
-        trend_kernel.step(arrays.trend, rows, counts, (day - 1) % 7, self.params, self._by_age, filtered)
         region_kernel.follow(arrays.region, rows, counts, float(day), filtered, self.regions, regions)
         return ScoredDay(day, rows, counts, filtered, regions)
+
+    def _filter(self, trend: States, day: int, rows: Rows, counts: Floats) -> Floats:
+        """One day of the filter. Rows whose counts are doubtful are taken in groups of much the same doubt, each with
+        that much more observation noise (powers of two, exact: which rows come together must not matter)."""
+        filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
+        doubt, dow = self._doubt(day, rows), (day - 1) % 7
+        if not doubt.any():
+            trend_kernel.step(trend, rows, counts, dow, self.params, self._by_age, filtered)
+            return filtered
+        scale = trend[rows, trend_kernel.SCALE].astype(np.float64)
+        _, power = np.frexp(np.divide(doubt, scale, out=np.zeros(len(rows)), where=scale > 0.0))
+        more = np.where((doubt > 0.0) & (scale > 0.0), np.ldexp(0.75, power), 0.0)
+        for variance in np.unique(more).tolist():
+            group = np.flatnonzero(more == variance)
+            params = self.params._replace(observation_variance=self.params.observation_variance + variance)
+            out = np.empty((len(group), trend_kernel.OUT_WIDTH))
+            trend_kernel.step(trend, rows[group], counts[group], dow, params, self._by_age, out)
+            filtered[group] = out
+        return filtered
 
     def _pick(self, scored: ScoredDay, wanted: Wanted) -> ScoredDay:
         which = np.flatnonzero(wanted(scored))

@@ -10,7 +10,7 @@ from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.playback import AdDecision
 from cuepoint.streams import metrics
 from cuepoint.streams.batch import Batch
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 from cuepoint.streams.producer import AsyncProducer
 
 
@@ -23,7 +23,7 @@ class Delivery:
         self.sent: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
 
-    async def __call__(self, agent: str, batch: Batch, produced: Sequence[Outgoing]) -> None:
+    async def __call__(self, agent: str, batch: Batch, produced: Sequence[Outgoing | Encoded]) -> None:
         """Raises Unavailable when the broker did not acknowledge; then nothing is counted."""
         await self._producer.deliver(produced)
         self.received[batch.topic] += len(batch)
@@ -33,6 +33,8 @@ class Delivery:
             metrics.EVENTS_OUT.labels(topic).inc(count)
         now_ms = time.time() * 1000
         for outgoing in produced:
+            if isinstance(outgoing, Encoded):
+                continue
             message = outgoing.message
             if isinstance(message, AdDecision):
                 metrics.DECISION_LATENCY.observe(max(0.0, now_ms - message.decided_at) / 1000)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from cuepoint.schemas.errors import SnapshotError, Unavailable
 from cuepoint.streams import metrics
 from cuepoint.streams.batch import Batch
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 from cuepoint.streams.processor import (
     ArchivingProcessor,
     Processor,
@@ -44,7 +44,7 @@ class LaneParts:
     """What all lanes share."""
 
     log: Log
-    deliver: Callable[[str, Batch, Sequence[Outgoing]], Awaitable[None]]
+    deliver: Callable[[str, Batch, Sequence[Outgoing | Encoded]], Awaitable[None]]
     snapshots: SnapshotStore
     snapshot_interval_s: float = 10.0
     retry_max_s: float = 5.0

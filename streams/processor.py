@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 from cuepoint.schemas.errors import CuepointError
 from cuepoint.schemas.topics import Topic
 from cuepoint.streams.batch import Batch
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 
 
 class StateLost(CuepointError):
@@ -22,7 +22,7 @@ class Processor(Protocol):
     name: ClassVar[str]
     topics: ClassVar[tuple[Topic, ...]]
 
-    async def process(self, batch: Batch) -> Sequence[Outgoing]: ...
+    async def process(self, batch: Batch) -> Sequence[Outgoing | Encoded]: ...
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from aiokafka.partitioner import murmur2
@@ -19,7 +20,7 @@ from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import Topic
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 
 _POLL_S = 0.1
 _WAIT_S = 0.005
@@ -52,19 +53,22 @@ _BARE = (
 )
 
 
-def headers_of(message: Contract, source: str, id: str) -> Headers:
+def headers_of(message: Contract | type[Contract], source: str, id: str) -> Headers:
     """CloudEvents attributes (binary mode) of results; none for what comes in. No time: a replay gives equal bytes."""
-    if isinstance(message, _BARE):
+    contract = message if isinstance(message, type) else type(message)
+    if issubclass(contract, _BARE):
         return []
-    headers: Headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_type", type_name(type(message)).encode()),
-        ("ce_source", source.encode()),
-    ]
-    if id:
-        headers.append(("ce_id", id.encode()))
-    headers.append(("content-type", b"application/json"))
-    return headers
+    named = [("ce_id", id.encode())] if id else []
+    return [*_attributes(contract, source), *named, _CONTENT]
+
+
+_CONTENT = ("content-type", b"application/json")
+
+
+@lru_cache
+def _attributes(contract: type[Contract], source: str) -> tuple[tuple[str, bytes], ...]:
+    kind = type_name(contract).encode()
+    return ("ce_specversion", b"1.0"), ("ce_type", kind), ("ce_source", source.encode())
 
 
 def _configuration(
@@ -210,7 +214,7 @@ class AsyncProducer:
         """Messages queued or on their way. Not librdkafka's own length, in which its error events count too."""
         return self._queued_messages - self.settled
 
-    async def deliver(self, messages: Sequence[Outgoing], *, wait: bool = True) -> None:
+    async def deliver(self, messages: Sequence[Outgoing | Encoded], *, wait: bool = True) -> None:
         """Produce all and wait for their acknowledgement.
 
         With a full queue: waits for room, or with ``wait=False`` raises Busy (some of the messages may have been sent;
@@ -242,11 +246,14 @@ class AsyncProducer:
         return placed
 
     async def _queue(
-        self, outgoing: Outgoing, delivery: _Delivery, deadline: float | None, partition: int = -1
+        self, outgoing: Outgoing | Encoded, delivery: _Delivery, deadline: float | None, partition: int = -1
     ) -> None:
         """Hand to librdkafka, waiting for room until ``deadline`` (None: not at all)."""
         topic, key, message, id = outgoing
-        headers, value = headers_of(message, self._source, id), encode(message)
+        if isinstance(message, bytes):
+            headers, value = headers_of(topic.messages[0], self._source, id), message
+        else:
+            headers, value = headers_of(message, self._source, id), encode(message)
         while not self._queued(self._prefix + topic.name, key, value, headers, delivery, partition):
             if deadline is None:
                 raise Busy(f"{self.waiting} messages are waiting for broker {self._broker}")
