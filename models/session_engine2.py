@@ -1,0 +1,226 @@
+"""All sessions of a partition: opened, advanced, closed by event or time, re-opened, forgotten."""
+
+from __future__ import annotations
+
+from math import ceil, inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuepoint.models import session_kernel as kernel
+from cuepoint.models.report_columns import Packed
+from cuepoint.models.report_names import Names
+from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_plan import ActiveRules
+from cuepoint.models.rule_kernel import FREE, FREE_LEFT, STAMPS
+from cuepoint.models.rule_tables import KINDS, LaidOut, lay_out
+from cuepoint.models.session_decide import Results
+from cuepoint.models.session_decide2 import build_decisions, build_refusals
+from cuepoint.models.session_events import read_events
+from cuepoint.models.session_settings import SessionSettings
+from cuepoint.models.session_rows import load_rows, session_rows
+from cuepoint.models.session_table import DECISION, DUE, REFUSAL, SESSION, TALLY, Out, State
+
+SLICE = 4096  # events read and taken in at once: their columns are still in the processor's cache
+MAX_REMEMBERED = 500_000  # closed sessions
+_FIELDS = 24
+_FEW, _MANY_NAMES, _TABLES = 1024, 50_000, 4
+_TEXTS = ("session_id", "video_id", "device", "country", "category", "channel")
+_FOREVER = 2**62
+
+
+class SessionEngine:
+    """``clock`` is the partition's time: the highest ``received_at`` so far, never more than the allowed skew ahead
+    of the broker."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._closed = np.empty(0, dtype=np.int32)  # ids closed for good, oldest first
+        self._closed_at = np.empty(0, dtype=np.int64)
+        control = np.zeros(kernel.CONTROLS, dtype=np.int64)
+        control[kernel.TIMEOUT], control[kernel.GRACE] = settings.timeout_s * 1000, settings.grace_s * 1000
+        control[kernel.SKEW], control[kernel.MAX_SESSIONS] = settings.clock_skew_s * 1000, settings.max_sessions
+        self._memory = settings.memory_s * 1000
+        self._names = Names()
+        self._names.row("")  # row 0: no text
+        self._state = State(
+            np.empty(0, dtype=SESSION),
+            np.empty((0, kernel.MAX_MISSING), dtype=np.uint32),
+            np.empty(0, dtype=np.int32),
+            np.empty(0, dtype=TALLY),
+            control,
+            np.empty(0, dtype=DUE),
+        )
+        self._control = control
+        control[FREE] = -1
+        self._settings, self._worth_forgetting = settings, 2 * _MANY_NAMES
+        self._laid_out: dict[int, tuple[ActiveRules, LaidOut]] = {}
+        self._out = Out(np.empty(0, dtype=DECISION), np.empty((0, _FIELDS)), np.empty(_FEW, dtype=REFUSAL))
+
+    @property
+    def clock(self) -> int:
+        return int(self._control[kernel.CLOCK])
+
+    @property
+    def live(self) -> int:
+        """Sessions that are open at the partition's time."""
+        return int(np.count_nonzero(self.sessions["closes_at"] >= self.clock))
+
+    @property
+    def sessions(self) -> NDArray[Any]:
+        """The sessions held, in the order they were opened."""
+        return self._state.sessions[: self._control[kernel.SESSIONS]]
+
+    def run(self, packed: Packed, first: int, stamps: NDArray[np.int64], book: RuleBook, out: Results) -> None:
+        """Take in records from ``first`` on in the order of the log. ``stamps`` are the broker's times (ms; 0 or less:
+        none)."""
+        for start in range(first, len(packed.ends), SLICE):
+            self._run(packed, start, min(start + SLICE, len(packed.ends)), stamps, book, out)
+
+    def _run(
+        self, packed: Packed, first: int, behind: int, stamps: NDArray[np.int64], book: RuleBook, out: Results
+    ) -> None:
+        self._forget_names()
+        control, times = self._control, stamps[first:behind]
+        rules = self._rules(book, self.clock)
+        events = read_events(packed, first, behind, self._names)
+        self._reserve(behind - first, 2 * len(rules.rules) + _FEW, rules.most_due)
+        control[kernel.NEXT] = control[kernel.REPEATS] = control[kernel.LATE] = 0
+        refused = [*events.refused]
+        why = -1
+        while why != kernel.DONE:
+            control[kernel.DECISIONS] = control[kernel.REFUSALS] = 0
+            why = kernel.run(rules.tables, events.cells, events.texts, times, self._state, self._out)
+            build_decisions(self._out, int(control[kernel.DECISIONS]), rules, events, self._names, out)
+            refused += build_refusals(self._out.refusals[: control[kernel.REFUSALS]], events, int(control[kernel.MAX_SESSIONS]))
+            if why == kernel.SWEEP:
+                self._sweep()
+            elif why == kernel.RULES:
+                rules = self._rules(book, int(control[kernel.ASKED_AT]))
+            if why != kernel.DONE:
+                self._reserve(behind - first, 2 * len(rules.rules) + _FEW, rules.most_due)
+        out.refused += sorted(((first + k, error) for k, error in refused), key=lambda refusal: refusal[0])
+        out.repeats += int(control[kernel.REPEATS])
+        out.late += int(control[kernel.LATE])
+
+    # ---- rules
+
+    def _rules(self, book: RuleBook, at_ms: int) -> LaidOut:
+        """The rules of a moment, laid out, and bounds of the time for which they hold."""
+        active = book.at(at_ms)
+        held = self._laid_out.get(id(active))
+        if held is None:
+            if len(self._laid_out) >= _TABLES:
+                self._laid_out.clear()
+            self._control[STAMPS] += 1
+            held = self._laid_out[id(active)] = active, lay_out([c.rule for c in active.rules], self._names, int(self._control[STAMPS]))
+        self._control[kernel.SINCE] = -_FOREVER if active.begins == -inf else ceil(active.begins)
+        self._control[kernel.BEFORE] = _FOREVER if active.until == inf else ceil(active.until)
+        return held[1]
+
+    # ---- room
+
+    def _reserve(self, events: int, tallies: int, due: int = 0) -> None:
+        """Room for as many new sessions as there are events, for tallies, for what one event makes due, and results."""
+        state, control = self._state, self._control
+        held, known = int(control[kernel.SESSIONS]), len(self._names)
+        if held + events > len(state.sessions):
+            room = held + events + held // 8
+            state = state._replace(sessions=_grown(state.sessions, room), missing=_grown(state.missing, room))
+        if known > len(state.row_of):
+            more = np.full(known + known // 4, -1, dtype=np.int32)
+            more[: len(state.row_of)] = state.row_of
+            state = state._replace(row_of=more)
+        if control[FREE_LEFT] < tallies:
+            state = state._replace(tallies=self._more_tallies(state.tallies, tallies + len(state.tallies) // 4))
+        if due > len(state.due):
+            state = state._replace(due=np.empty(due, dtype=DUE))
+        self._state = state
+        if len(self._out.decisions) < len(state.due) + _FEW:
+            room = len(state.due) + _FEW
+            self._out = self._out._replace(decisions=np.empty(room, dtype=DECISION), values=np.empty((room, _FIELDS)))
+
+    def _more_tallies(self, tallies: NDArray[Any], more: int) -> NDArray[Any]:
+        used = len(tallies)
+        grown = _grown(tallies, used + more)
+        grown["next"][used:] = np.arange(used + 1, used + more + 1)
+        grown["next"][-1] = self._control[FREE]
+        self._control[FREE] = used
+        self._control[FREE_LEFT] += more
+        return grown
+
+    # ---- the end of sessions
+
+    def _sweep(self) -> None:
+        """Forget sessions that can no longer be re-opened, and in time that they were there."""
+        state, control, clock = self._state, self._control, self.clock
+        control[kernel.SWEPT_AT] = clock
+        sessions = self.sessions
+        over = sessions["closes_at"] + control[kernel.GRACE] < clock
+        if over.any():
+            kernel.release(sessions, np.flatnonzero(over), state.tallies, control)
+            state.row_of[sessions["session_id"][over]] = kernel.FORGOTTEN
+            self._closed = np.concatenate((self._closed, sessions["session_id"][over]))
+            self._closed_at = np.concatenate((self._closed_at, sessions["closes_at"][over]))
+            kept, missing = sessions[~over], state.missing[: len(sessions)][~over]
+            state.sessions[: len(kept)], state.missing[: len(kept)] = kept, missing
+            state.row_of[kept["session_id"]] = np.arange(len(kept))
+            control[kernel.SESSIONS] = len(kept)
+        due = max(0, len(self._closed) - MAX_REMEMBERED)
+        remembered = self._closed_at[due:] + self._memory >= clock
+        first = due + int(remembered.argmax()) if remembered.any() else len(self._closed)
+        if first:
+            state.row_of[self._closed[:first]] = -1
+            self._closed, self._closed_at = self._closed[first:].copy(), self._closed_at[first:].copy()
+
+    def _forget_names(self) -> None:
+        """Once most names are of nothing any more, number those in use anew."""
+        known = len(self._names)
+        if known < self._worth_forgetting:
+            return
+        state, used = self._state, np.zeros(known, dtype=np.bool_)
+        columns = [self.sessions[name] for name in _TEXTS] + [state.tallies["rule"], self._closed]
+        for column in columns:
+            used[column[column >= 0]] = True
+        used[0] = True
+        arena, sizes = (np.frombuffer(part, dtype=kind) for part, kind in zip(self._names.to_bytes(), (np.uint8, np.uint16)))
+        self._names = Names(arena[np.repeat(used, sizes)].tobytes(), sizes[used].tobytes())
+        anew = (np.cumsum(used) - 1).astype(np.int32)
+        for column in columns:
+            column[:] = np.where(column >= 0, anew[column], -1)
+        row_of = np.full(len(state.row_of), -1, dtype=np.int32)
+        row_of[: len(self._names)] = state.row_of[:known][used]
+        self._state = state._replace(row_of=row_of)
+        self._laid_out.clear()
+        self._worth_forgetting = 2 * len(self._names) + _MANY_NAMES
+
+    # ---- as plain values
+
+    def rows(self) -> dict[str, Any]:
+        """The state as plain values; equal for equal logs, however they were cut into runs."""
+        names = self._names
+        return {
+            "clock": self.clock,
+            "swept_at": int(self._control[kernel.SWEPT_AT]),
+            "closed": dict(zip(map(names.__getitem__, self._closed.tolist()), self._closed_at.tolist(), strict=True)),
+            "sessions": session_rows(self.sessions, self._state, names),
+        }
+
+    def load(self, rows: dict[str, Any]) -> None:
+        """The inverse of ``rows``."""
+        self.__init__(self._settings)
+        control, names = self._control, self._names
+        control[kernel.CLOCK], control[kernel.SWEPT_AT] = rows["clock"], rows["swept_at"]
+        self._closed = np.array([names.row(name) for name in rows["closed"]], dtype=np.int32)
+        self._closed_at = np.array(list(rows["closed"].values()), dtype=np.int64)
+        self._reserve(len(rows["sessions"]), 2 * sum(len(row[-1]) + len(row[-2]) for row in rows["sessions"]))
+        load_rows(rows["sessions"], self._state, names)
+        self._reserve(0, 0)
+        self._state.row_of[self._closed] = kernel.FORGOTTEN
+        self._state.row_of[self.sessions["session_id"]] = np.arange(len(self.sessions))
+
+
+def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
+    more = np.empty((room, *array.shape[1:]), dtype=array.dtype)
+    more[: len(array)] = array
+    return more

@@ -1,0 +1,86 @@
+"""Sessions as plain values: the form in which snapshots keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuepoint.models import session_kernel as kernel
+from cuepoint.models.report_names import Names
+from cuepoint.models.rule_kernel import FREE, FREE_LEFT
+from cuepoint.models.rule_tables import KINDS
+from cuepoint.models.session_table import State
+
+STATE_VERSION = 1
+STORED = (
+    "session_id", "first_seq", "seq", "missing", "closes_at", "ended", "reopened", "registered", "device", "country",
+    "video_id", "duration_s", "category", "channel", "view_seq", "videos", "position_s", "reached_s", "run_from_s",
+    "view_base_s", "session_base_s", "completed", "muted", "fullscreen", "pauses", "seeks", "mutes", "skips", "clicks",
+    "last_action", "ads", "ad_at_s", "fired", "fired_view",
+)  # fmt: skip
+TEXTS = ("session_id", "video_id", "device", "country", "category", "channel")
+_CHAINS = ("fired", "fired_view")
+
+
+def session_rows(sessions: NDArray[Any], state: State, names: Names) -> list[tuple[Any, ...]]:
+    """The values of STORED, equal for equal states whatever is cached: None for an unknown video or length, a list of
+    sequence numbers, a dict of tallies by rule in the order they began."""
+    columns: dict[str, list[Any]] = {name: sessions[name].tolist() for name in STORED}
+    known = dict(zip(used := np.unique(np.concatenate([sessions[n] for n in TEXTS])).tolist(), (names[row] if row >= 0 else None for row in used)))
+    for name in TEXTS:
+        columns[name] = [known[row] for row in columns[name]]
+    columns["duration_s"] = [length or None for length in columns["duration_s"]]
+    # heartbeats leave this to the next event that looks at it
+    reached = np.where(sessions["video_id"] >= 0, np.maximum(sessions["reached_s"], sessions["position_s"]), sessions["reached_s"])
+    columns["reached_s"] = reached.tolist()
+    columns["last_action"] = [KINDS[action] if action else "" for action in columns["last_action"]]
+    columns["missing"] = [state.missing[row, :n].tolist() if n else [] for row, n in enumerate(columns["missing"])]
+    for name in _CHAINS:
+        columns[name] = [_tallies(state.tallies, head, names) if head >= 0 else {} for head in columns[name]]
+    return list(zip(*columns.values(), strict=True))
+
+
+def _tallies(tallies: NDArray[Any], head: int, names: Names) -> dict[str, int]:
+    found: dict[str, int] = {}
+    while head >= 0:
+        rule, count, head = tallies[head].tolist()
+        found[names[rule]] = count
+    return found
+
+
+def load_rows(rows: Sequence[Sequence[Any]], state: State, names: Names) -> None:
+    """The inverse of ``session_rows``, into a state without sessions that has room for them and their tallies."""
+    cells = state.sessions[: len(rows)]
+    columns = dict(zip(STORED, zip(*rows, strict=True), strict=True)) if rows else {}
+    for name, values in columns.items():
+        if name in TEXTS:
+            cells[name] = [-1 if text is None else names.row(text) for text in values]
+        elif name == "duration_s":
+            cells[name] = [length or 0.0 for length in values]
+        elif name == "last_action":
+            cells[name] = [KINDS.index(action) if action else 0 for action in values]
+        elif name == "missing":
+            cells[name] = list(map(len, values))
+            for row, lost in enumerate(values):
+                state.missing[row, : len(lost)] = lost
+        elif name in _CHAINS:
+            cells[name] = [_chain(state, counts, names) for counts in values]
+        else:
+            cells[name] = values
+    cells["plan"] = cells["plan_of"] = -1
+    cells["quiet_until_s"] = cells["moment_s"] = -1.0
+    state.control[kernel.SESSIONS] = len(rows)
+
+
+def _chain(state: State, counts: dict[str, int], names: Names) -> int:
+    head = -1
+    for rule, count in reversed(counts.items()):
+        at = int(state.control[FREE])
+        state.control[FREE] = state.tallies[at]["next"]
+        state.control[FREE_LEFT] -= 1
+        state.tallies[at] = (names.row(rule), count, head)
+        head = at
+    return head
