@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
+import numpy as np
 
+from cuepoint.models.report_columns import locate
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.session_decide import Results, RuleFault
-from cuepoint.models.session_decode import decode_events
-from cuepoint.models.session_engine import SessionEngine
+from cuepoint.models.session_partition import PartitionSessions
+from cuepoint.models.session_rows import STATE_VERSION
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.models.session_state import STATE_VERSION
-from cuepoint.schemas.codec import decoder, encode, explain, type_name
+from cuepoint.schemas.codec import decoder, encode, explain
 from cuepoint.schemas.errors import ContractError, SnapshotError
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.rules import AdRule
@@ -29,10 +29,6 @@ from cuepoint.schemas.topics import (
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
-SLICE = 256  # events decoded at once: they are still in the processor's cache when they are taken in
-
-
-_RULE = f'{{"type":"{type_name(AdRule)}",'.encode()
 _decode_rule = decoder(AdRule).decode
 
 
@@ -48,7 +44,7 @@ class _Partition:
     faulty."""
 
     def __init__(self, settings: SessionSettings) -> None:
-        self.engine = SessionEngine(settings)
+        self.sessions = PartitionSessions(settings)
         self.book: RuleBook | None = None
         self.memory_ms = settings.memory_s * 1000
         self.next_offset = -1
@@ -73,7 +69,7 @@ class ComposeSessions:
     @property
     def live_sessions(self) -> int:
         """Open sessions of all partitions held."""
-        return sum(held.engine.live for held in self._partitions.values())
+        return sum(held.sessions.live for held in self._partitions.values())
 
     async def process(self, batch: Batch) -> Sequence[Outgoing]:
         """Decisions and dead letters for the batch; records already held in the state are passed over."""
@@ -83,14 +79,13 @@ class ComposeSessions:
         if held.book is None:
             held.book = _book(self._rules.before(batch.partition, batch.first))
         skip = sum(1 for offset in batch.offsets if offset < held.next_offset) if batch.first < held.next_offset else 0
-        results, refused = Results(), []
-        for start in range(skip, len(batch), SLICE):
-            refused += _take_in(held, held.book, batch, start, results)
+        results = Results()
+        _take_in(held, held.book, batch, skip, results)
         held.next_offset = max(held.next_offset, batch.last + 1)
         self.repeats += results.repeats
         self.late += results.late
         outgoing = [Outgoing(AD_DECISIONS, d.session_id, d, d.decision_id) for d in results.decisions]
-        outgoing += (_dead_letter(batch, place, error) for place, error in refused)
+        outgoing += (_dead_letter(batch, place, error) for place, error in results.refused)
         if results.faults:
             outgoing += _rule_faults(held, batch.partition, results.faults)
         return outgoing
@@ -105,7 +100,7 @@ class ComposeSessions:
             version = stored["version"]
             if version != STATE_VERSION:
                 raise SnapshotError(f"sessions of partition {partition}: state version {version}, not {STATE_VERSION}")
-            held.engine.load(stored)
+            held.sessions.load(stored)
             held.next_offset = stored["next_offset"]
             if "rules" in stored:  # a snapshot from before rules stood in the log begins with all that are known
                 held.book = _book(msgspec.convert(stored["rules"], list[AdRule]))
@@ -116,7 +111,8 @@ class ComposeSessions:
     def snapshot(self, partition: int) -> bytes:
         """The partition's state; equal logs give equal bytes, however they were cut into batches."""
         held = self._partitions[partition]
-        state = {"version": STATE_VERSION, "next_offset": held.next_offset, "faulty": held.faulty, **held.engine.rows()}
+        state = {"version": STATE_VERSION, "next_offset": held.next_offset, "faulty": held.faulty}
+        state |= held.sessions.rows()
         if held.book is not None:
             state["rules"] = msgspec.to_builtins(held.book.rules())
         return msgspec.msgpack.encode(state)
@@ -133,46 +129,27 @@ def _book(rules: Iterable[AdRule]) -> RuleBook:
     return book
 
 
-def _take_in(
-    held: _Partition, book: RuleBook, batch: Batch, start: int, results: Results
-) -> list[tuple[int, ContractError]]:
-    """Take in a slice of the batch; what of it is refused, by place in the batch."""
-    stop = start + SLICE
-    events, places, refused = decode_events(batch.values[start:stop])
-    stamps = batch.timestamps[start:stop]
-    if refused:
-        stamps = [stamps[place] for place in places]
-        rules = [place for place, _ in refused if (batch.values[start + place] or b"").startswith(_RULE)]
-        refused = [refusal for refusal in refused if refusal[0] not in rules]
-    else:
-        rules = []
-    begin = 0
-    for place in (*rules, SLICE):  # a rule holds for the events behind it
-        end = bisect_left(places, place)
-        held.engine.run(events[begin:end], stamps[begin:end], book, results)
-        if results.refused:
-            refused += [(places[begin + index], error) for index, error in results.refused]
-            results.refused.clear()
-        begin = end
-        if place < SLICE:
-            refused += _adopt(held, book, batch.values[start + place], place)
-    return sorted(((start + place, error) for place, error in refused), key=_place)
+def _take_in(held: _Partition, book: RuleBook, batch: Batch, first: int, results: Results) -> None:
+    """Take in the batch from record ``first`` on; a rule among them holds for the events behind it."""
+    records, place = locate(batch.values), first
+    stamps = np.fromiter(batch.timestamps, dtype=np.int64, count=len(batch))
+    while place < len(batch):
+        place = held.sessions.run(records, place, stamps, book, results)
+        if place < len(batch):
+            _adopt(held, book, batch.values[place], place, results)
+            place += 1
 
 
-def _adopt(held: _Partition, book: RuleBook, value: bytes, place: int) -> list[tuple[int, ContractError]]:
+def _adopt(held: _Partition, book: RuleBook, value: bytes, place: int, results: Results) -> None:
     """Take in a rule; versions that no event in time can ask for any more go."""
     try:
         book.add(_decode_rule(value))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return [(place, explain(error))]
+        results.refused.append((place, explain(error)))
     except ContractError as error:
-        return [(place, error)]
-    book.drop_superseded(held.engine.clock - held.memory_ms)
-    return []
-
-
-def _place(refusal: tuple[int, ContractError]) -> int:
-    return refusal[0]
+        results.refused.append((place, error))
+    else:
+        book.drop_superseded(held.sessions.clock - held.memory_ms)
 
 
 def _dead_letter(batch: Batch, place: int, error: ContractError) -> Outgoing:

@@ -17,6 +17,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from cuepoint.models.compiled import kept, loop
+
 ONE, PADDING = np.uint64(1), 8  # bytes behind the last one of buffers that are read word by word
 QUOTE, BACKSLASH, FIRST_PLAIN, LAST_PLAIN = 34, 92, 33, 126
 LONGEST_ID, MOST_DIGITS = 128, 15  # 15 digits stay below the contract's 2**53
@@ -51,7 +53,7 @@ def _read_word(_typing: Any, array: Any, at: Any) -> Any:
 _word: Any = intrinsic(_read_word)
 
 
-@njit(cache=True)
+@kept
 def _hash(buffer: Any, start: int, end: int) -> Any:
     h = np.uint64(end - start)
     for k in range(start, end, 8):
@@ -63,7 +65,7 @@ def _hash(buffer: Any, start: int, end: int) -> Any:
     return h
 
 
-@njit(cache=True)
+@kept
 def _same(a: Any, i: int, b: Any, j: int, length: int) -> bool:
     k = 0
     while k + 8 <= length:
@@ -74,7 +76,7 @@ def _same(a: Any, i: int, b: Any, j: int, length: int) -> bool:
     return bool(differ & ((ONE << np.uint64(8 * (length - k))) - ONE) == 0)
 
 
-@njit(cache=True)
+@kept
 def _row(arena: Any, offsets: Any, table: Any, known: Any, buffer: Any, start: int, end: int) -> Any:
     h = _hash(buffer, start, end)
     mask = np.uint64(table.shape[0] - 1)
@@ -229,7 +231,7 @@ def add_up(rows: Any, counts: Any, totals: Any) -> None:
         totals[rows[i]] = max(totals[rows[i]], 0) + counts[i]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_of(index: Any, buffer: Any, spans: Any, length_bits: int, rows: Any) -> None:
     """The rows of many ids at once, each a span of ``buffer`` (start << length_bits | length; 0 leaves its row as it
     is), into ``rows``, of the same shape (n, k). There must be room (Names.reserve)."""

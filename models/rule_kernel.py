@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from cuepoint.models.compiled import inner
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 INFINITE = np.inf
@@ -24,21 +25,21 @@ AT_START, AT_END, PLAYED, PASSED, JUMPED, ACTED = range(6)  # how an occasion ca
 LESS, LESS_EQUAL, EQUAL, UNEQUAL, GREATER_EQUAL, GREATER, ONE_OF = range(7)  # relations
 HOLDS, FAILS, FAULT = -1, -2, -3  # what criteria come to
 ON_SEEK_ALL, ON_SEEK_LAST, ON_SEEK_NONE = range(3)
-FREE, FREE_LEFT, STAMPS = range(3)  # the control array; session_kernel has the rest of it
+FREE, FREE_LEFT, STAMPS, DECISIONS = range(4)  # the control array; session_kernel has the rest of it
 STAMP, PLANS, BY_VIDEO = range(3)  # the state of Tables
 
 
-@njit
+@inner
 def played_s(s: Any) -> float:
     return float(s.session_base_s + (s.position_s - s.run_from_s))
 
 
-@njit
+@inner
 def view_s(s: Any) -> float:
     return float(s.view_base_s + (s.position_s - s.run_from_s))
 
 
-@njit
+@inner
 def gap_s(s: Any) -> float:
     """Seconds played since the last ad; infinite before the first."""
     return INFINITE if s.ad_at_s < 0.0 else s.session_base_s + (s.position_s - s.run_from_s) - s.ad_at_s
@@ -47,7 +48,7 @@ def gap_s(s: Any) -> float:
 # ---- tallies: chains of (rule, count), one link a rule
 
 
-@njit
+@inner
 def tally_of(tallies: Any, head: int, rule: int) -> int:
     while head >= 0:
         if tallies[head].rule == rule:
@@ -56,7 +57,7 @@ def tally_of(tallies: Any, head: int, rule: int) -> int:
     return 0
 
 
-@njit
+@inner
 def one_more(tallies: Any, control: Any, head: int, rule: int) -> int:
     """Count one more of the rule; the chain's head."""
     at, last = head, -1
@@ -75,7 +76,7 @@ def one_more(tallies: Any, control: Any, head: int, rule: int) -> int:
     return head
 
 
-@njit
+@inner
 def free_chain(tallies: Any, control: Any, head: int) -> None:
     """Give the chain's links back."""
     while head >= 0:
@@ -89,13 +90,15 @@ def free_chain(tallies: Any, control: Any, head: int) -> None:
 # ---- criteria
 
 
-@njit
+@inner
 def ad_length_s(rule: Any, duration_s: float) -> float:
-    return duration_s * rule.ad_percent / 100.0 if rule.ad_percent > 0.0 and duration_s > 0.0 else rule.ad_length_s
+    if rule.ad_percent > 0.0 and duration_s > 0.0:
+        return float(duration_s * rule.ad_percent / 100.0)
+    return float(rule.ad_length_s)
 
 
-@njit
-def field_value(field: int, s: Any, rule: Any, at_ms: int) -> float:
+@inner
+def field_value(field: int, s: Any, rule: Any, at_ms: int) -> float:  # noqa: PLR0912 - one for each field
     """The field of the session as a number (texts by their row); NaN where it is unknown."""
     value = 0.0
     if field == VIDEO_ID:
@@ -149,13 +152,13 @@ def field_value(field: int, s: Any, rule: Any, at_ms: int) -> float:
     return value
 
 
-@njit
+@inner
 def _among(numbers: Any, first: int, behind: int, value: float) -> bool:
     at = first + np.searchsorted(numbers[first:behind], value)
     return bool(at < behind and numbers[at] == value)
 
 
-@njit
+@inner
 def asked(tables: Any, entry: int, s: Any, rule: Any, at_ms: int) -> int:
     """HOLDS, FAILS or FAULT: follow the conditions from ``entry`` on. An unknown value satisfies none."""
     while entry >= 0:
@@ -184,7 +187,7 @@ def asked(tables: Any, entry: int, s: Any, rule: Any, at_ms: int) -> int:
 # ---- plans
 
 
-@njit
+@inner
 def _fits(tables: Any, rule: Any, s: Any) -> bool:
     """Whether the rule is in scope for the session's play."""
     looked_at = (s.video_id, s.category, s.channel, s.country)
@@ -196,7 +199,7 @@ def _fits(tables: Any, rule: Any, s: Any) -> bool:
     return bool(asked(tables, rule.fixed, s, rule, 0) == HOLDS)
 
 
-@njit
+@inner
 def _place(rule: Any, duration_s: float) -> float:
     """Where in a video of this length a rule with one break has it; negative for nowhere."""
     at_s = rule.seconds
@@ -207,7 +210,7 @@ def _place(rule: Any, duration_s: float) -> float:
     return at_s if duration_s <= 0.0 or at_s <= duration_s else -1.0
 
 
-@njit
+@inner
 def first_break(tables: Any, rule: Any, after_s: float, duration_s: float) -> float:
     """The rule's first break after ``after_s``; infinite for none."""
     if rule.trigger != CUES:
@@ -218,7 +221,7 @@ def first_break(tables: Any, rule: Any, after_s: float, duration_s: float) -> fl
     return cues[k] if k < cues.shape[0] and (duration_s <= 0.0 or cues[k] <= duration_s) else INFINITE
 
 
-@njit
+@inner
 def _make_plan(tables: Any, plan: Any, members: Any, s: Any) -> None:
     plan.video_id = s.video_id if tables.state[BY_VIDEO] else -1
     plan.duration_s, plan.category, plan.channel, plan.country = s.duration_s, s.category, s.channel, s.country
@@ -241,7 +244,7 @@ def _make_plan(tables: Any, plan: Any, members: Any, s: Any) -> None:
             plan.breaks, plan.min_gap_s = True, min(plan.min_gap_s, rule.min_gap_s)
 
 
-@njit
+@inner
 def plan_of(tables: Any, control: Any, s: Any) -> int:
     """The plan for the session's play; made once for all plays alike. All are forgotten when there is no more room."""
     state, slots = tables.state, tables.slots
@@ -279,7 +282,7 @@ def plan_of(tables: Any, control: Any, s: Any) -> int:
 # ---- limits, breaks, series
 
 
-@njit
+@inner
 def below_caps(s: Any, rule: Any, tallies: Any) -> bool:
     """Whether the rule's caps leave room for another ad."""
     if rule.per_session >= 0 and tally_of(tallies, s.fired, rule.name) >= rule.per_session:
@@ -287,7 +290,7 @@ def below_caps(s: Any, rule: Any, tallies: Any) -> bool:
     return bool(rule.per_video < 0 or tally_of(tallies, s.fired_view, rule.name) < rule.per_video)
 
 
-@njit
+@inner
 def _moment(numbers: Any, rule: Any, number: int) -> float:
     """The played seconds of occasion ``number`` (at least 1) of a series."""
     listed = rule.behind - rule.first
@@ -296,7 +299,7 @@ def _moment(numbers: Any, rule: Any, number: int) -> float:
     return float((numbers[rule.behind - 1] if listed else 0.0) + (number - listed) * rule.seconds)
 
 
-@njit
+@inner
 def _passed(numbers: Any, rule: Any, played_s: float) -> int:
     """How many occasions of a series lie at or before ``played_s``."""
     listed = rule.behind - rule.first
@@ -311,7 +314,7 @@ def _passed(numbers: Any, rule: Any, played_s: float) -> int:
     return int(number)
 
 
-@njit
+@inner
 def occasion(numbers: Any, rule: Any, before_s: float, played_s: float) -> int:
     """The last occasion of a series after ``before_s`` and at or before ``played_s``; 0 where there is none.
 
@@ -320,7 +323,7 @@ def occasion(numbers: Any, rule: Any, before_s: float, played_s: float) -> int:
     return number if number > 0 and _moment(numbers, rule, number) > before_s else 0
 
 
-@njit
+@inner
 def next_moment_s(tables: Any, plan: int, view_s: float, session_s: float) -> float:
     """The seconds of the session played when the next occasion of a series comes, if this video plays on."""
     of_view, of_session = INFINITE, INFINITE
@@ -333,7 +336,7 @@ def next_moment_s(tables: Any, plan: int, view_s: float, session_s: float) -> fl
     return min(session_s + (of_view - view_s), of_session)
 
 
-@njit
+@inner
 def next_break_s(tables: Any, plan: int, after_s: float, duration_s: float) -> float:
     """The first break of any rule after ``after_s``."""
     found = INFINITE

@@ -11,10 +11,9 @@ from cuepoint.models import rule_kernel as kernel
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_criteria import fields_of, split_criteria
 from cuepoint.models.rule_fields import FIELDS
+from cuepoint.models.rule_says import KINDS, Says
 from cuepoint.models.rule_series import Series, series_of
-from cuepoint.models.rule_text import describe_insertion
 from cuepoint.models.session_table import CODE, PLAN, RULE, Tables
-from cuepoint.schemas.playback import PlayerEventKind
 from cuepoint.schemas.rules import (
     AdRule,
     All,
@@ -36,9 +35,8 @@ from cuepoint.schemas.rules import (
 )
 
 MAX_PLANS = 20_000
-KINDS: tuple[str, ...] = get_args(PlayerEventKind)
 FIELD_NAMES: tuple[str, ...] = get_args(Field)
-_RELATIONS = {
+RELATIONS = {
     "<": kernel.LESS,
     "<=": kernel.LESS_EQUAL,
     "==": kernel.EQUAL,
@@ -61,14 +59,12 @@ _TRIGGERS: dict[type[InsertionPoint], int] = {
 
 
 class LaidOut(NamedTuple):
-    """``tables.rules[k]`` is ``rules[k]``, ``series[k]`` its frequency; ``texts`` says how it inserts, ``asks`` which fields its criteria ask for;
+    """``tables.rules[k]`` is ``rules[k]``, ``says[k]`` what its decisions say;
     ``most_due``: occasions one event can make due."""
 
     tables: Tables
     rules: tuple[AdRule, ...]
-    texts: tuple[str, ...]
-    asks: tuple[tuple[str, ...], ...]
-    series: tuple[Series, ...]  # without moments and interval for rules that have none
+    says: tuple[Says, ...]
     most_due: int
 
 
@@ -85,7 +81,7 @@ class _Layout:
         self._numbers: list[float] = []
         self._code: list[tuple[float, int, int, int, int, int, int]] = []
         self._fields: list[int] = []
-        self._series: list[Series] = []
+        self._says: list[Says] = []
         for row, rule in zip(self._rows, rules, strict=True):
             self._rule(row, rule)
 
@@ -103,9 +99,7 @@ class _Layout:
             np.zeros(slots, dtype=np.int32),
             np.array([stamp, 0, by_video], dtype=np.int64),
         )
-        texts = tuple(describe_insertion(rule.insertion) for rule in self._rules)
-        asks = tuple(fields_of(rule.criteria) for rule in self._rules)
-        return LaidOut(tables, self._rules, texts, asks, tuple(self._series), 2 * (rules + len(self._numbers)) + 2)
+        return LaidOut(tables, self._rules, tuple(self._says), 2 * (rules + len(self._numbers)) + 2)
 
     def _rule(self, row: Any, rule: AdRule) -> None:
         limits, ad, scope, place = rule.limits, rule.format, rule.scope, rule.insertion
@@ -125,11 +119,12 @@ class _Layout:
         elif isinstance(place, AtCuePoints):
             row["first"], row["behind"] = self._range(place.positions_s)
         elif isinstance(place, OnAction):
-            row["action"], row["value"] = KINDS.index(place.action) if place.action in KINDS else 0, self._names.row(
-                place.value
+            row["action"], row["value"] = (
+                KINDS.index(place.action) if place.action in KINDS else 0,
+                self._names.row(place.value),
             )
         series = series_of(place) if isinstance(place, Every | Progressive | SessionPaced) else Series((), 0.0)
-        self._series.append(series)
+        self._says.append(Says(rule, series))
         if series.interval_s:
             row["first"], row["behind"] = self._range(series.moments)
             row["seconds"] = series.interval_s
@@ -166,7 +161,7 @@ class _Layout:
         if isinstance(tree, OneOf):
             first, behind = self._range(self._number(tree.field, value) for value in tree.values)
         else:
-            relation, wanted = _RELATIONS[tree.is_], self._number(tree.field, tree.value)
+            relation, wanted = RELATIONS[tree.is_], self._number(tree.field, tree.value)
         self._code.append((wanted, first, behind, yes, no, FIELD_NAMES.index(tree.field), relation))
         return len(self._code) - 1
 

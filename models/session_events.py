@@ -8,58 +8,75 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models.report_columns import Packed
+from cuepoint.models.report_columns import Located
 from cuepoint.models.report_kernel import rows_of
 from cuepoint.models.report_names import Names
-from cuepoint.models.rule_tables import KINDS
-from cuepoint.models.session_parser import CHOICES, EVENT, LENGTH_BITS, TEXTS, VIDEO, parse_events
-from cuepoint.schemas.codec import decoder, explain
+from cuepoint.models.rule_says import KINDS
+from cuepoint.models.session_parser import CHOICES, EVENT, LENGTH_BITS, SESSION, TEXTS, VIDEO, parse_events
+from cuepoint.schemas.codec import decoder, explain, type_name
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
+from cuepoint.schemas.rules import AdRule
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_RULE = f'{{"type":"{type_name(AdRule)}",'.encode()
 _decode = decoder(PlayerEvent).decode
 
 
 class Events(NamedTuple):
-    """``cells[k]`` is record ``first + k``; ``texts`` (n, TEXTS) int32 are rows of Names, 0 for an empty text, -1 for no
-    video. ``decoded`` has the events that the strict decoder read, ``refused`` the error of those it refused."""
+    """``cells[k]`` is record ``first + k``.
+
+    ``texts`` (n, TEXTS) int32 are rows of Names, 0 for an empty text, -1 for no video; ``spans`` say where they stand
+    in the buffer. ``decoded`` has the events that the strict decoder read, ``refused`` the error of those it refused.
+    """
 
     first: int
-    packed: Packed
+    records: Located
     cells: NDArray[np.void]
     texts: NDArray[np.int32]
+    spans: NDArray[np.int64]
     decoded: dict[int, PlayerEvent]
     refused: list[tuple[int, ContractError]]
 
-    def event_id(self, k: int) -> str:
-        """The id of event k."""
-        if k in self.decoded:
-            return self.decoded[k].event_id
-        span = int(self.cells[k]["event_id"])
-        start = span >> LENGTH_BITS
-        return self.packed.buffer[start : start + (span & ((1 << LENGTH_BITS) - 1))].tobytes().decode()
+    def ids(self, places: NDArray[np.int32]) -> list[tuple[str, str]]:
+        """(event_id, session_id) of the events at these places."""
+        text = self.records.buffer.data
+        spans = (self.cells["event_id"][places].tolist(), self.spans[places, SESSION].tolist())
+        found = [(_cut(text, event), _cut(text, session)) for event, session in zip(*spans, strict=True)]
+        if self.decoded:
+            for k, place in enumerate(places.tolist()):
+                event = self.decoded.get(place)
+                if event is not None:
+                    found[k] = event.event_id, event.session_id
+        return found
 
 
-def read_events(packed: Packed, first: int, behind: int, names: Names) -> Events:
-    """The records from ``first`` up to ``behind``. What is accepted is exactly what the contract accepts."""
-    cells = np.empty(behind - first, dtype=EVENT)
-    spans = np.empty((behind - first, len(TEXTS)), dtype=np.int64)
-    unread = parse_events(packed.buffer, packed.ends, first, CHOICES, cells, spans)
+def _cut(text: memoryview, span: int) -> str:
+    start = span >> LENGTH_BITS
+    return str(text[start : start + (span & ((1 << LENGTH_BITS) - 1))], "ascii")
+
+
+def read_events(records: Located, part: range, names: Names) -> Events:
+    """The records of ``part``, up to the first rule among them. What is accepted is exactly what the contract
+    accepts."""
+    cells = np.empty(len(part), dtype=EVENT)
+    spans = np.empty((len(part), len(TEXTS)), dtype=np.int64)
+    unread = parse_events(*records, part.start, CHOICES, cells, spans)
     names.reserve(int(np.count_nonzero(spans)), int((spans & ((1 << LENGTH_BITS) - 1)).sum()))
     texts = np.zeros(spans.shape, dtype=np.int32)
     texts[:, VIDEO] = -1
-    rows_of(names.table, packed.buffer, spans, LENGTH_BITS, texts)
-    events = Events(first, packed, cells, texts, {}, [])
-    if unread:
-        for k in np.flatnonzero(~cells["read"]).tolist():
-            _read_exactly(events, k, names)
+    rows_of(names.table, records.buffer, spans, LENGTH_BITS, texts)
+    events = Events(part.start, records, cells, texts, spans, {}, [])
+    for k in np.flatnonzero(~cells["read"]).tolist() if unread else ():
+        at = part.start + k
+        value = records.buffer[records.starts[at] : records.ends[at]].tobytes()
+        if value.startswith(_RULE):
+            return events._replace(cells=cells[:k], texts=texts[:k])
+        _read_exactly(events, k, value, names)
     return events
 
 
-def _read_exactly(events: Events, k: int, names: Names) -> None:
-    ends, at = events.packed.ends, events.first + k
-    value = events.packed.buffer[int(ends[at - 1]) if at else 0 : int(ends[at])].tobytes()
+def _read_exactly(events: Events, k: int, value: bytes, names: Names) -> None:
     try:
         event = _decode(value)
     except _UNREADABLE as error:
@@ -67,6 +84,7 @@ def _read_exactly(events: Events, k: int, names: Names) -> None:
         return
     events.decoded[k] = event
     cell = events.cells[k]
+    cell["event_id"] = 0
     cell["seq"], cell["received_at"], cell["position_s"] = event.seq, event.received_at, event.position_s
     cell["from_s"] = -1.0 if event.from_position_s is None else event.from_position_s
     cell["duration_s"], cell["registered"] = event.duration_s or 0.0, event.registered

@@ -13,199 +13,69 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numba import njit
-
-from cuepoint.models import rule_kernel
+from cuepoint.models import rule_kernel, session_occasions
+from cuepoint.models.compiled import inner, loop
 from cuepoint.models.rule_kernel import (
     ACTION,
-    CUES,
+    DECISIONS,
     END,
-    FAULT,
-    FREE,
     FREE_LEFT,
-    HOLDS,
-    INFINITE,
-    OF_SESSION,
-    OF_VIEW,
-    ON_SEEK_LAST,
-    ON_SEEK_NONE,
-    PERCENT,
-    SECONDS,
     STAMP,
     START,
-    asked,
-    below_caps,
-    field_value,
-    first_break,
     free_chain,
     gap_s,
-    next_break_s,
-    next_moment_s,
-    occasion,
-    one_more,
     plan_of,
     played_s,
-    view_s,
+)
+from cuepoint.models.session_occasions import (  # fmt: skip
+    ACTED,
+    AD_CLICKED,
+    AD_SKIPPED,
+    AT_END,
+    AT_START,
+    CLICKED,
+    FULLSCREEN_ENTERED,
+    FULLSCREEN_LEFT,
+    HOVERED,
+    MUTED,
+    PAUSED,
+    POSITION_TOLERANCE_S,
+    PROGRESSED,
+    RESUMED,
+    REWOUND,
+    SEEKED,
+    SESSION_ENDED,
+    SESSION_STARTED,
+    SITE_ACTION,
+    UNMUTED,
+    VIDEO_COMPLETED,
+    VIDEO_STARTED,
+    add_due,
+    all_due,
+    breaks_due,
+    decide,
+    go_on,
+    look_ahead,
+    seek,
 )
 
 MAX_MISSING = 64  # sequence numbers remembered as lost, so that a late event is told from a repeat
-POSITION_TOLERANCE_S = 1.0  # players round, and report a little past the end
-MAX_UNSEEN_S = 60.0  # of play is credited where events were lost; a longer jump may have been a seek
-MARGIN_S = 1e-6  # rounding of sums of played seconds
 SWEEP_MS = 60_000
-# kinds of events, in the contract's order
-(
-    SESSION_STARTED, VIDEO_STARTED, PROGRESSED, PAUSED, RESUMED, SEEKED, REWOUND, MUTED, UNMUTED, FULLSCREEN_ENTERED,
-    FULLSCREEN_LEFT, HOVERED, CLICKED, SITE_ACTION, VIDEO_COMPLETED, SESSION_ENDED, AD_STARTED, AD_COMPLETED,
-    AD_SKIPPED, AD_CLICKED, AD_FAILED,
-) = range(21)  # fmt: skip
 SESSION_ID, VIDEO_ID, CATEGORY, CHANNEL, DEVICE, COUNTRY, VALUE = range(7)  # columns of an event's texts
-AT_START, AT_END, PLAYED, PASSED, JUMPED, ACTED = range(6)  # how an occasion came about
 CLOSED, TOO_MANY, NO_VIDEO, BAD_POSITION, BAD_FROM_POSITION = range(1, 6)  # why an event is refused
 DONE, SWEEP, RULES, FULL = range(4)  # why the loop stopped
 # the control array, behind what rule_kernel needs: where the loop stands, what it counted, what bounds it
 (
-    NEXT, CLOCK, SWEPT_AT, SESSIONS, DECISIONS, REFUSALS, REPEATS, LATE, TIMEOUT, GRACE, SKEW, MAX_SESSIONS, SINCE,
+    NEXT, CLOCK, SWEPT_AT, SESSIONS, REFUSALS, REPEATS, LATE, TIMEOUT, GRACE, SKEW, MAX_SESSIONS, SINCE,
     BEFORE, ASKED_AT, CONTROLS,
-) = range(3, 19)  # fmt: skip
+) = range(4, 19)  # fmt: skip
 FORGOTTEN = -2  # of a session's row: it was closed for good
-
-
-# ---- occasions
-
-
-@njit
-def _add(due: Any, n: int, rule: int, position_s: float, since_seq: int, how: int, where: float) -> int:
-    d = due[n]
-    d.rule, d.position_s, d.since_seq, d.how, d.where = rule, position_s, since_seq, how, where
-    return n + 1
-
-
-@njit
-def _add_all(tables: Any, s: Any, trigger: int, how: int, due: Any, n: int) -> int:
-    """All rules of the plan with this trigger, at the present position."""
-    for k in range(tables.plans[s.plan].rules):
-        r = tables.members[s.plan, k]
-        if tables.rules[r].trigger == trigger:
-            n = _add(due, n, r, s.position_s, s.view_seq, how, 0.0)
-    return n
-
-
-@njit
-def _breaks(tables: Any, s: Any, after_s: float, up_to_s: float, jumped: bool, due: Any, n: int) -> int:
-    """Breaks after ``after_s`` and at or before ``up_to_s``; of those jumped over each rule's policy says which are
-    played, on landing."""
-    if not tables.plans[s.plan].breaks:
-        return n
-    for k in range(tables.plans[s.plan].rules):
-        r = tables.members[s.plan, k]
-        rule = tables.rules[r]
-        if rule.trigger not in (SECONDS, PERCENT, CUES) or (jumped and rule.on_seek == ON_SEEK_NONE):
-            continue
-        begin, at_s = n, first_break(tables, rule, after_s, s.duration_s)
-        while at_s <= up_to_s and at_s < INFINITE:
-            if jumped:
-                n = _add(due, begin if rule.on_seek == ON_SEEK_LAST else n, r, up_to_s, s.view_seq, JUMPED, at_s)
-            else:
-                n = _add(due, n, r, at_s, s.view_seq, PASSED, at_s)
-            at_s = first_break(tables, rule, at_s, s.duration_s)
-    return n
-
-
-@njit
-def _series(tables: Any, s: Any, tallies: Any, before_view_s: float, before_s: float, due: Any, n: int) -> int:
-    """Occasions of series since so many seconds of the video and of the session were played."""
-    if not tables.plans[s.plan].series:
-        return n
-    for k in range(tables.plans[s.plan].rules):
-        r = tables.members[s.plan, k]
-        rule, number = tables.rules[r], 0
-        if rule.trigger == OF_VIEW:
-            number = occasion(tables.numbers, rule, before_view_s, view_s(s))
-        elif rule.trigger == OF_SESSION:
-            number = occasion(tables.numbers, rule, before_s, played_s(s))
-        if number and gap_s(s) >= rule.min_gap_s and below_caps(s, rule, tallies):
-            since_seq = s.view_seq if rule.trigger == OF_VIEW else s.first_seq
-            n = _add(due, n, r, s.position_s, since_seq, PLAYED, float(number))
-    return n
-
-
-# ---- motion
-
-
-@njit
-def _set_run(s: Any, position_s: float, credit_s: float) -> None:
-    """A new stretch of play begins at ``position_s``, with ``credit_s`` counted as played on the way there."""
-    played = s.position_s - s.run_from_s
-    s.view_base_s = s.view_base_s + played + credit_s
-    s.session_base_s = s.session_base_s + played + credit_s
-    s.position_s = s.run_from_s = position_s
-
-
-@njit
-def _play(tables: Any, s: Any, tallies: Any, to_s: float, unbroken: bool, due: Any, n: int) -> int:
-    """Playback went on to ``to_s``."""
-    lost = not unbroken and to_s - s.position_s > MAX_UNSEEN_S
-    if to_s <= s.quiet_until_s and not lost:
-        s.position_s = to_s
-        s.reached_s = max(s.reached_s, to_s)
-        return n
-    before_view_s, before_s = view_s(s), played_s(s)
-    n = _breaks(tables, s, s.reached_s, to_s, lost, due, n)
-    if lost:
-        _set_run(s, to_s, MAX_UNSEEN_S)
-    else:
-        s.position_s = to_s
-    s.reached_s = max(s.reached_s, to_s)
-    return _series(tables, s, tallies, before_view_s, before_s, due, n)
-
-
-@njit
-def _go_on(tables: Any, s: Any, e: Any, tallies: Any, unbroken: bool, due: Any, n: int) -> int:
-    """Playback went on to the event's position, or (before the position known) was set back without a word."""
-    to_s = s.duration_s if e.kind == VIDEO_COMPLETED and s.duration_s > 0.0 else e.position_s
-    if to_s >= s.position_s:
-        return _play(tables, s, tallies, to_s, unbroken, due, n)
-    if e.kind == PROGRESSED:
-        _set_run(s, to_s, 0.0)
-    return n
-
-
-@njit
-def _seek(tables: Any, s: Any, e: Any, tallies: Any, unbroken: bool, due: Any, n: int) -> Any:
-    """Play up to where the seek began, then jump; whether it was a seek forward or a rewind, and the occasions."""
-    if e.from_s > s.position_s:
-        n = _play(tables, s, tallies, e.from_s, unbroken, due, n)
-    forward = e.position_s >= (s.position_s if e.from_s < 0.0 else e.from_s)
-    if forward:
-        n = _breaks(tables, s, s.reached_s, e.position_s, True, due, n)
-    _set_run(s, e.position_s, 0.0)
-    s.reached_s = max(s.reached_s, e.position_s)
-    return SEEKED if forward else REWOUND, n
-
-
-@njit
-def _look_ahead(tables: Any, s: Any) -> None:
-    """Note up to which position a heartbeat only moves the position on."""
-    plan, session_s = tables.plans[s.plan], played_s(s)
-    if session_s >= s.moment_s - MARGIN_S:
-        s.moment_s = next_moment_s(tables, s.plan, view_s(s), session_s) if plan.series else INFINITE
-    due_s = s.position_s + (s.moment_s - session_s)
-    if plan.breaks:
-        due_s = min(due_s, next_break_s(tables, s.plan, max(s.position_s, s.reached_s), s.duration_s))
-    if s.ad_at_s >= 0.0:
-        # what is passed before every rule's gap since the last ad is over is not decided, then or later
-        due_s = max(due_s, s.position_s + (s.ad_at_s + plan.min_gap_s - session_s))
-    if s.duration_s > 0.0:
-        due_s = min(due_s, s.duration_s + POSITION_TOLERANCE_S)
-    s.quiet_until_s = due_s - MARGIN_S
 
 
 # ---- one event
 
 
-@njit
+@inner
 def _count(s: Any, kind: int) -> None:
     if kind == PAUSED:
         s.pauses += 1
@@ -219,8 +89,8 @@ def _count(s: Any, kind: int) -> None:
         s.clicks += 1
 
 
-@njit
-def _act(tables: Any, s: Any, e: Any, texts: Any, action: int, planned: bool, due: Any, n: int) -> int:
+@inner
+def _act(tables: Any, s: Any, e: Any, texts: Any, action: int, due: Any, n: int) -> int:
     """What an event asks for besides moving the position; ``action`` 0: the viewer did nothing rules wait for."""
     _count(s, e.kind)
     if e.kind in (MUTED, UNMUTED):
@@ -230,68 +100,24 @@ def _act(tables: Any, s: Any, e: Any, texts: Any, action: int, planned: bool, du
     if not action:
         return n
     s.last_action = action
-    if not planned or not tables.plans[s.plan].actions >> action & 1 or gap_s(s) < tables.plans[s.plan].action_gap_s:
+    if not tables.plans[s.plan].actions >> action & 1 or gap_s(s) < tables.plans[s.plan].action_gap_s:
         return n
     for k in range(tables.plans[s.plan].rules):
         r = tables.members[s.plan, k]
         rule = tables.rules[r]
         if rule.trigger == ACTION and rule.action == action and (rule.value == 0 or rule.value == texts[VALUE]):
-            n = _add(due, n, r, s.position_s, e.seq, ACTED, float(action))
+            n = add_due(due, n, r, s.position_s, e.seq, ACTED, float(action))
     return n
 
 
-@njit
+@inner
 def _action(kind: int) -> int:
     """The action an event that is no seek stands for; 0 for none."""
     acts = kind in (PAUSED, RESUMED, MUTED, FULLSCREEN_ENTERED, HOVERED, CLICKED, SITE_ACTION)
     return kind if acts else 0
 
 
-@njit
-def _sort(due: Any, n: int) -> None:
-    """Number the occasions in the order they are asked: by rule, then by position. They are few and almost sorted."""
-    for i in range(n):
-        d, k = due[i], i
-        while k > 0:
-            other = due[due[k - 1].turn]
-            if other.rule < d.rule or (other.rule == d.rule and other.position_s <= d.position_s):
-                break
-            due[k].turn = due[k - 1].turn
-            k -= 1
-        due[k].turn = i
-
-
-@njit
-def _decide(tables: Any, s: Any, state: Any, n: int, event: int, at_ms: int, out: Any) -> None:
-    """Ask the rules of the due occasions in order of priority."""
-    due, control, gap = state.due, state.control, gap_s(s)
-    _sort(due, n)
-    for i in range(n):
-        d = due[due[i].turn]
-        rule = tables.rules[d.rule]
-        if rule.min_gap_s > gap or not below_caps(s, rule, state.tallies):
-            continue
-        verdict = asked(tables, rule.criteria, s, rule, at_ms)
-        if verdict not in (HOLDS, FAULT):
-            continue
-        k = control[DECISIONS]
-        control[DECISIONS] += 1
-        o = out.decisions[k]
-        o.fault, o.event, o.at_ms, o.number, o.video_id = verdict == FAULT, event, at_ms, s.ads + 1, s.video_id
-        o.rule, o.position_s, o.since_seq, o.how, o.where = d.rule, d.position_s, d.since_seq, d.how, d.where
-        o.played_s, o.duration_s = played_s(s), s.duration_s
-        if o.fault:
-            continue
-        for f in range(rule.asks, rule.asks_behind):
-            out.values[k, f - rule.asks] = field_value(tables.fields[f], s, rule, at_ms)
-        s.ads, s.ad_at_s, gap = s.ads + 1, played_s(s), 0.0
-        if rule.per_session >= 0:
-            s.fired = one_more(state.tallies, control, s.fired, rule.name)
-        if rule.per_video >= 0:
-            s.fired_view = one_more(state.tallies, control, s.fired_view, rule.name)
-
-
-@njit
+@inner
 def _note_lost(s: Any, missing: Any, seq: int) -> None:
     first = max(s.seq + 1, seq - MAX_MISSING)
     held, more = int(s.missing), seq - first
@@ -303,7 +129,7 @@ def _note_lost(s: Any, missing: Any, seq: int) -> None:
     s.missing = held - drop + more
 
 
-@njit
+@inner
 def _learn_viewer(s: Any, e: Any, texts: Any) -> None:
     s.registered = s.registered or e.registered
     if texts[DEVICE]:
@@ -312,7 +138,7 @@ def _learn_viewer(s: Any, e: Any, texts: Any) -> None:
         s.country, s.plan = texts[COUNTRY], -1
 
 
-@njit
+@inner
 def _open_view(s: Any, e: Any, texts: Any, tallies: Any, control: Any) -> None:
     played = played_s(s)
     s.view_seq, s.videos, s.video_id, s.duration_s = e.seq, s.videos + 1, texts[VIDEO_ID], e.duration_s
@@ -323,14 +149,14 @@ def _open_view(s: Any, e: Any, texts: Any, tallies: Any, control: Any) -> None:
     s.fired_view = -1
 
 
-@njit
+@inner
 def _refuse(control: Any, out: Any, event: int, why: int, place_s: float, limit_s: float) -> None:
     r = out.refusals[control[REFUSALS]]
     control[REFUSALS] += 1
     r.event, r.why, r.place_s, r.limit_s = event, why, place_s, limit_s
 
 
-@njit
+@inner
 def _check(s: Any, e: Any, texts: Any, control: Any, out: Any, event: int) -> int:
     """1 where the event begins a play of a video, -1 where it cannot be and is refused, else 0."""
     video_id = texts[VIDEO_ID] if texts[VIDEO_ID] >= 0 else s.video_id
@@ -350,8 +176,10 @@ def _check(s: Any, e: Any, texts: Any, control: Any, out: Any, event: int) -> in
     return 1 if opens else 0
 
 
-@njit
-def _advance(tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at_ms: int, missing: Any, out: Any) -> bool:
+@inner
+def _advance(
+    tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at_ms: int, missing: Any, out: Any
+) -> bool:
     """Take in an event not seen before, of an open session; False where it is refused: then nothing has changed."""
     kind, due, control = e.kind, state.due, state.control
     unbroken, planned = e.seq == s.seq + 1, s.plan >= 0 and s.plan_of == tables.state[STAMP]
@@ -365,9 +193,9 @@ def _advance(tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at
             if in_passing:
                 s.position_s = e.position_s
             if kind != PROGRESSED:
-                n = _act(tables, s, e, texts, _action(kind), True, due, 0)
+                n = _act(tables, s, e, texts, _action(kind), due, 0)
                 if n:
-                    _decide(tables, s, state, n, event, at_ms, out)
+                    decide(tables, s, state, n, event, at_ms, out)
             return True
     opens = _check(s, e, texts, control, out, event) if plays else 0
     if opens < 0:
@@ -380,7 +208,7 @@ def _advance(tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at
     if opens:
         _open_view(s, e, texts, state.tallies, control)
     if s.video_id < 0:
-        _act(tables, s, e, texts, _action(kind), False, due, 0)
+        _act(tables, s, e, texts, 0, due, 0)
         return True
     if s.duration_s == 0.0 and e.duration_s > 0.0 and texts[VIDEO_ID] == s.video_id:
         s.duration_s, s.plan = e.duration_s, -1
@@ -391,7 +219,7 @@ def _advance(tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at
     return True
 
 
-@njit
+@inner
 def _react(
     tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at_ms: int, opens: bool, unbroken: bool,
     plays: bool, out: Any,
@@ -401,24 +229,24 @@ def _react(
     action, n = _action(kind), 0
     if opens and kind == VIDEO_STARTED:  # a play that began in another way came in the middle: no place for a pre-roll
         if gap_s(s) >= tables.plans[s.plan].start_gap_s:
-            n = _add_all(tables, s, START, AT_START, due, n)
+            n = all_due(tables, s, START, AT_START, due, n)
         if s.position_s == 0.0:
-            n = _breaks(tables, s, -1.0, 0.0, False, due, n)
+            n = breaks_due(tables, s, -1.0, 0.0, False, due, n)
     if kind in (SEEKED, REWOUND):
-        action, n = _seek(tables, s, e, tallies, unbroken, due, n)
+        action, n = seek(tables, s, e, tallies, unbroken, due, n)
     elif plays and not opens:
-        n = _go_on(tables, s, e, tallies, unbroken, due, n)
+        n = go_on(tables, s, e, tallies, unbroken, due, n)
     if kind == VIDEO_COMPLETED and not s.completed:
         s.completed = True
-        n = _add_all(tables, s, END, AT_END, due, n)
+        n = all_due(tables, s, END, AT_END, due, n)
     if kind != PROGRESSED:
-        n = _act(tables, s, e, texts, action, True, due, n)
+        n = _act(tables, s, e, texts, action, due, n)
     if n:
-        _decide(tables, s, state, n, event, at_ms, out)
-    _look_ahead(tables, s)
+        decide(tables, s, state, n, event, at_ms, out)
+    look_ahead(tables, s)
 
 
-@njit
+@inner
 def _absorb(s: Any, missing: Any, e: Any, texts: Any) -> bool:
     """Take in an event that comes after later ones of its session, if it is not a repeat: it adds to the statistics and
     fills in what is not known of viewer and video, and nothing is decided again."""
@@ -439,7 +267,7 @@ def _absorb(s: Any, missing: Any, e: Any, texts: Any) -> bool:
     return True
 
 
-@njit
+@inner
 def _open(s: Any, missing: Any, e: Any, session_id: int, closes_at: int) -> None:
     s.session_id, s.first_seq, s.seq, s.closes_at = session_id, e.seq, e.seq - 1, closes_at
     s.ended = s.registered = s.completed = s.muted = s.fullscreen = False
@@ -455,8 +283,10 @@ def _open(s: Any, missing: Any, e: Any, session_id: int, closes_at: int) -> None
     s.missing = e.seq - first
 
 
-@njit
-def _step(tables: Any, events: Any, texts: Any, stamps: Any, i: int, state: Any, out: Any) -> int:
+@inner
+def _step(  # noqa: PLR0911, PLR0912 - one way out for each outcome
+    tables: Any, events: Any, texts: Any, stamps: Any, i: int, state: Any, out: Any
+) -> int:
     """Take in one event; DONE, or what it has to be stopped for."""
     e, control = events[i], state.control
     stamp = stamps[i]
@@ -504,15 +334,18 @@ def _step(tables: Any, events: Any, texts: Any, stamps: Any, i: int, state: Any,
     return DONE
 
 
-def _compiled(_rules_source: int) -> tuple[Callable[..., int], Callable[..., None]]:
-    """The loop, and what gives back the tallies of sessions that are gone. Numba keeps compiled functions by the file they stand in; what they close over is part of the key, so
-    that a change of rule_kernel.py compiles this anew."""
+def _compiled(_sources: int) -> tuple[Callable[..., int], Callable[..., None]]:
+    """The loop, and what gives back the tallies of sessions that are gone.
 
-    @njit(cache=True, nogil=True)
+    Numba keeps compiled functions by the file they stand in; what they close over is part of the key, so that a change
+    of the other two files compiles these anew.
+    """
+
+    @loop
     def run(tables: Any, events: Any, texts: Any, stamps: Any, state: Any, out: Any) -> int:
         """Take in events (n,) EVENT with texts (n, 7) int32, from control[NEXT] on; DONE, or why it stopped before the
         event at control[NEXT]. ``stamps`` (n,) int64 are the broker's times (ms; 0 or less: none)."""
-        _rules_source  # noqa: B018
+        _sources  # noqa: B018
         control, room = state.control, state.due.shape[0]
         while control[NEXT] < events.shape[0]:
             i = control[NEXT]
@@ -526,9 +359,9 @@ def _compiled(_rules_source: int) -> tuple[Callable[..., int], Callable[..., Non
             control[NEXT] = i + 1
         return DONE
 
-    @njit(cache=True, nogil=True)
+    @loop
     def release(sessions: Any, gone: Any, tallies: Any, control: Any) -> None:
-        _rules_source  # noqa: B018
+        _sources  # noqa: B018
         for row in gone:
             free_chain(tallies, control, sessions[row].fired)
             free_chain(tallies, control, sessions[row].fired_view)
@@ -536,4 +369,5 @@ def _compiled(_rules_source: int) -> tuple[Callable[..., int], Callable[..., Non
     return run, release
 
 
-run, release = _compiled(zlib.crc32(inspect.getsource(rule_kernel).encode()))
+_OTHERS = inspect.getsource(rule_kernel) + inspect.getsource(session_occasions)
+run, release = _compiled(zlib.crc32(_OTHERS.encode()))

@@ -15,9 +15,10 @@ from typing import Any, get_args
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from cuepoint.models.compiled import inner, loop
 from cuepoint.schemas.playback import PlayerEventKind
 from cuepoint.schemas.rules import AdType
 
@@ -35,7 +36,7 @@ EVENT = np.dtype(
     align=True,
 )  # fmt: skip
 
-_PADDING = 16
+_WORD, _PADDING = 8, 16
 _QUOTE, _BACKSLASH, _BLANK, _LAST_PLAIN, _ZERO, _NINE, _POINT, _END = 34, 92, 32, 126, 48, 57, 46, 125
 _LONGEST_ID, _LONGEST_TEXT, _MOST_DIGITS = 128, 512, 15
 _MAX_SEQ, _MAX_MS, _MAX_S = 2**31, 253_402_300_799_999, 1e6
@@ -52,9 +53,7 @@ _KIND_OF = np.array(
     [_NUMBER, _IDENTIFIER, _NUMBER, _NUMBER, _NUMBER, _TEXT, _TEXT, _IDENTIFIER, _FLAG, _TEXT, _TEXT, _TEXT,
      _IDENTIFIER, _IDENTIFIER, _CHOICE]
 )  # fmt: skip
-_COLUMN_OF = np.array(
-    [-1, VIDEO, -1, -1, -1, CATEGORY, CHANNEL, -1, -1, DEVICE, COUNTRY, ACTION, -1, -1, -1]
-)
+_COLUMN_OF = np.array([-1, VIDEO, -1, -1, -1, CATEGORY, CHANNEL, -1, -1, DEVICE, COUNTRY, ACTION, -1, -1, -1])
 _RECEIVED, _POSITION, _FROM, _DURATION = 0, 2, 3, 4  # of the optional fields, the numbers
 
 
@@ -88,7 +87,7 @@ def _read_word(_typing: Any, array: Any, at: Any) -> Any:
 _word: Any = intrinsic(_read_word)
 
 
-@njit(cache=True)
+@inner
 def _stands(buffer: Any, p: int, text: Any, at: Any, which: int) -> int:
     """The length of literal ``which`` if it stands at ``p``, else 0."""
     start, length, k = at[which], at[which + 1] - at[which], 0
@@ -101,7 +100,7 @@ def _stands(buffer: Any, p: int, text: Any, at: Any, which: int) -> int:
     return length if same else 0
 
 
-@njit(cache=True)
+@inner
 def _one_of(buffer: Any, p: int, text: Any, at: Any) -> Any:
     """(which of the literals stands at ``p`` or -1, where it ends)."""
     for which in range(at.shape[0] - 1):
@@ -111,11 +110,11 @@ def _one_of(buffer: Any, p: int, text: Any, at: Any) -> Any:
     return -1, p
 
 
-@njit(cache=True)
-def _quoted(buffer: Any, p: int, first: int, longest: int) -> int:
+@inner
+def _quoted(buffer: Any, p: int, end: int, first: int, longest: int) -> int:
     """Where the text from ``p`` on ends (its closing quote); -1 if it has anything but plain characters from ``first``
     on, or too many."""
-    for k in range(p, p + longest + 1):
+    for k in range(p, min(end, p + longest + 1)):
         c = buffer[np.uint64(k)]
         if c == _QUOTE:
             return k
@@ -124,15 +123,15 @@ def _quoted(buffer: Any, p: int, first: int, longest: int) -> int:
     return -1
 
 
-@njit(cache=True)
-def _number(buffer: Any, p: int) -> Any:
+@inner
+def _number(buffer: Any, p: int, end: int) -> Any:
     """(whole digits, digits behind the point, end): the value is the first over ten to the second; end is -1 where no
     number in its plain form stands."""
     start, value, point = p, 0, -1
-    while True:
+    while p < end:
         c = buffer[np.uint64(p)]
         if _ZERO <= c <= _NINE:
-            value = value * 10 + (np.int64(c) - _ZERO)
+            value = value * 10 + (int(c) - _ZERO)
         elif c == _POINT and point < 0 and p > start:
             point = p
         else:
@@ -147,19 +146,19 @@ def _number(buffer: Any, p: int) -> Any:
     return value, behind, p
 
 
-@njit(cache=True)
-def _whole(buffer: Any, p: int, most: int) -> Any:
-    value, behind, p = _number(buffer, p)
+@inner
+def _whole(buffer: Any, p: int, end: int, most: int) -> Any:
+    value, behind, p = _number(buffer, p, end)
     return (0, -1) if p < 0 or behind or value > most else (value, p)
 
 
-@njit(cache=True)
-def _number_into(event: Any, option: int, buffer: Any, p: int) -> int:
+@inner
+def _number_into(event: Any, option: int, buffer: Any, p: int, end: int) -> int:
     """Reads the number of an optional field; where it ends or -1."""
     if option == _RECEIVED:
-        event.received_at, p = _whole(buffer, p, _MAX_MS)
+        event.received_at, p = _whole(buffer, p, end, _MAX_MS)
         return p
-    value, behind, p = _number(buffer, p)
+    value, behind, p = _number(buffer, p, end)
     seconds = value / _POWERS[behind]
     if seconds > _MAX_S:
         return -1
@@ -172,8 +171,8 @@ def _number_into(event: Any, option: int, buffer: Any, p: int) -> int:
     return p
 
 
-@njit(cache=True)
-def _options(buffer: Any, p: int, event: Any, spans: Any, ads: Any, ads_at: Any) -> int:
+@inner
+def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ads_at: Any) -> int:
     """Read the optional fields from ``p`` on; where they end, -1 for what is not in its plain form."""
     for option in range(_KIND_OF.shape[0]):
         if buffer[np.uint64(p)] == _END:
@@ -184,7 +183,7 @@ def _options(buffer: Any, p: int, event: Any, spans: Any, ads: Any, ads_at: Any)
         p += length
         kind = _KIND_OF[option]
         if kind == _NUMBER:
-            p = _number_into(event, option, buffer, p)
+            p = _number_into(event, option, buffer, p, end)
         elif kind == _FLAG:
             which, p = _one_of(buffer, p, _FLAG_TEXT, _FLAG_AT)
             event.registered = which == 1
@@ -194,7 +193,7 @@ def _options(buffer: Any, p: int, event: Any, spans: Any, ads: Any, ads_at: Any)
             p = p if which >= 0 else -1
         else:
             an_id = kind == _IDENTIFIER
-            q = _quoted(buffer, p, _BLANK + 1 if an_id else _BLANK, _LONGEST_ID if an_id else _LONGEST_TEXT)
+            q = _quoted(buffer, p, end, _BLANK + 1 if an_id else _BLANK, _LONGEST_ID if an_id else _LONGEST_TEXT)
             if q < 0 or (an_id and q == p):
                 return -1
             if _COLUMN_OF[option] >= 0 and q > p:
@@ -205,18 +204,18 @@ def _options(buffer: Any, p: int, event: Any, spans: Any, ads: Any, ads_at: Any)
     return p
 
 
-@njit(cache=True)
+@inner
 def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) -> bool:
     """Read one record; whether it is in its plain form."""
     kinds, kinds_at, ads, ads_at = choices
     length = _stands(buffer, p, _FIELD_TEXT, _FIELD_AT, 0)
-    q = _quoted(buffer, p + length, _BLANK + 1, _LONGEST_ID)
+    q = _quoted(buffer, p + length, end, _BLANK + 1, _LONGEST_ID)
     if not length or q <= p + length:
         return False
     event.event_id = (p + length) << LENGTH_BITS | (q - p - length)
     p = q + 1
     length = _stands(buffer, p, _FIELD_TEXT, _FIELD_AT, 1)
-    q = _quoted(buffer, p + length, _BLANK + 1, _LONGEST_ID)
+    q = _quoted(buffer, p + length, end, _BLANK + 1, _LONGEST_ID)
     if not length or q <= p + length:
         return False
     spans[SESSION] = (p + length) << LENGTH_BITS | (q - p - length)
@@ -224,7 +223,7 @@ def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) 
     length = _stands(buffer, p, _FIELD_TEXT, _FIELD_AT, 2)
     if not length:
         return False
-    event.seq, p = _whole(buffer, p + length, _MAX_SEQ)
+    event.seq, p = _whole(buffer, p + length, end, _MAX_SEQ)
     length = _stands(buffer, p, _FIELD_TEXT, _FIELD_AT, 3) if p >= 0 else 0
     if not length:
         return False
@@ -233,18 +232,20 @@ def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) 
     if kind < 0 or not length:
         return False
     event.kind = kind
-    _, p = _whole(buffer, p + length, _MAX_MS)
-    p = _options(buffer, p, event, spans, ads, ads_at) if p >= 0 else -1
+    _, p = _whole(buffer, p + length, end, _MAX_MS)
+    p = _options(buffer, p, end, event, spans, ads, ads_at) if p >= 0 else -1
     return p == end - 1 and buffer[np.uint64(p)] == _END
 
 
-@njit(cache=True, nogil=True)
-def parse_events(buffer: Any, ends: Any, first: int, choices: Any, events: Any, spans: Any) -> int:
+@loop
+def parse_events(
+    buffer: Any, starts: Any, ends: Any, first: int, choices: Any, events: Any, spans: Any
+) -> int:
     """Read as many records as ``events`` has room for, from record ``first`` on; how many were not in their plain form
     (``read`` is false).
 
-    buffer uint8, padded by PADDING: record i lies before ends[i] and behind ends[i - 1]; CHOICES; events (n,) EVENT; spans
-    (n, texts) int64, 0 where a text is not given.
+    buffer uint8: record i begins at starts[i] and lies before ends[i]; CHOICES; events (n,) EVENT; spans (n, texts)
+    int64, 0 where a text is not given.
     """
     unread = 0
     for k in range(events.shape[0]):
@@ -253,7 +254,8 @@ def parse_events(buffer: Any, ends: Any, first: int, choices: Any, events: Any, 
         event.received_at, event.position_s, event.from_s, event.duration_s = 0, 0.0, -1.0, 0.0
         event.registered = False
         spans[k, :] = 0
-        event.read = _event(buffer, ends[i - 1] if i > 0 else 0, ends[i], event, spans[k], choices)
+        in_reach = ends[i] + _WORD <= buffer.shape[0]  # what is compared word by word may be looked at a word too far
+        event.read = in_reach and _event(buffer, starts[i], ends[i], event, spans[k], choices)
         if not event.read:
             spans[k, :] = 0
             unread += 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cuepoint.models import session_kernel as kernel
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_kernel import FREE, FREE_LEFT
-from cuepoint.models.rule_tables import KINDS
+from cuepoint.models.rule_says import KINDS
 from cuepoint.models.session_table import State
 
 STATE_VERSION = 1
@@ -29,13 +29,14 @@ def session_rows(sessions: NDArray[Any], state: State, names: Names) -> list[tup
     """The values of STORED, equal for equal states whatever is cached: None for an unknown video or length, a list of
     sequence numbers, a dict of tallies by rule in the order they began."""
     columns: dict[str, list[Any]] = {name: sessions[name].tolist() for name in STORED}
-    known = dict(zip(used := np.unique(np.concatenate([sessions[n] for n in TEXTS])).tolist(), (names[row] if row >= 0 else None for row in used)))
+    used = np.unique(np.concatenate([sessions[name] for name in TEXTS])).tolist()
+    texts = {row: names[row] if row >= 0 else None for row in used}
     for name in TEXTS:
-        columns[name] = [known[row] for row in columns[name]]
+        columns[name] = [texts[row] for row in columns[name]]
     columns["duration_s"] = [length or None for length in columns["duration_s"]]
     # heartbeats leave this to the next event that looks at it
-    reached = np.where(sessions["video_id"] >= 0, np.maximum(sessions["reached_s"], sessions["position_s"]), sessions["reached_s"])
-    columns["reached_s"] = reached.tolist()
+    further = (sessions["video_id"] >= 0) & (sessions["position_s"] > sessions["reached_s"])
+    columns["reached_s"] = np.where(further, sessions["position_s"], sessions["reached_s"]).tolist()
     columns["last_action"] = [KINDS[action] if action else "" for action in columns["last_action"]]
     columns["missing"] = [state.missing[row, :n].tolist() if n else [] for row, n in enumerate(columns["missing"])]
     for name in _CHAINS:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# One live session. Texts are rows of Names, -1 is none; those derived (quiet_until_s, moment_s, plan, plan_of) are not stored.
+# One live session. Texts are rows of Names, -1 is none; plan, plan_of, quiet_until_s and moment_s are derived, not
+# stored.
 SESSION = np.dtype(
     [
         ("seq", "i8"),  # the highest seen
@@ -76,9 +77,12 @@ RULE = np.dtype(
 )  # fmt: skip
 # One condition and where to go on.
 CODE = np.dtype(
-    [("value", "f8"), ("first", "i4"), ("behind", "i4"), ("yes", "i4"), ("no", "i4"), ("field", "u1"), ("relation", "u1")],
+    [
+        ("value", "f8"), ("first", "i4"), ("behind", "i4"), ("yes", "i4"), ("no", "i4"),
+        ("field", "u1"), ("relation", "u1"),
+    ],
     align=True,
-)
+)  # fmt: skip
 # The rules in scope for plays alike.
 PLAN = np.dtype(
     [
@@ -101,8 +105,8 @@ DUE = np.dtype(
 DECISION = np.dtype(
     [
         ("position_s", "f8"), ("where", "f8"), ("since_seq", "i8"), ("rule", "i4"), ("how", "i4"),
-        ("played_s", "f8"), ("duration_s", "f8"), ("at_ms", "i8"), ("event", "i4"), ("number", "i4"), ("video_id", "i4"),
-        ("fault", "?"),
+        ("played_s", "f8"), ("duration_s", "f8"), ("at_ms", "i8"), ("event", "i4"), ("number", "i4"),
+        ("video_id", "i4"), ("fault", "?"),
     ],
     align=True,
 )  # fmt: skip
@@ -121,7 +125,6 @@ class Tables(NamedTuple):
     members: NDArray[np.int16]
     slots: NDArray[np.int32]
     state: NDArray[np.int64]
-
 
 
 class State(NamedTuple):

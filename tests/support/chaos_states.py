@@ -9,6 +9,7 @@ import numpy as np
 
 from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.agents.watch_trends import WatchTrends
+from cuepoint.models.session_rows import STORED
 
 
 def _by_name(names: list[str], rows: Any, counts: Any) -> dict[str, int]:
@@ -44,9 +45,10 @@ def held_reports(agent: WatchTrends, partition: int) -> dict[str, Any]:
 
 def held_sessions(agent: ComposeSessions, partition: int) -> dict[str, Any]:
     """As PlayRecount tells it: where each session stands and which of its events never came, and those closed."""
-    engine = agent._partitions[partition].engine
+    rows = agent._partitions[partition].sessions.rows()
+    stored = [dict(zip(STORED, row, strict=True)) for row in rows["sessions"]]
     open_now = {
-        name: (session.seq, list(session.missing), session.closes_at, session.video_id, session.completed)
-        for name, session in engine.sessions.items()
+        row["session_id"]: (row["seq"], row["missing"], row["closes_at"], row["video_id"], row["completed"])
+        for row in stored
     }
-    return {"sessions": open_now, "closed": dict(engine.closed), "clock": engine.clock}
+    return {"sessions": open_now, "closed": rows["closed"], "clock": rows["clock"]}

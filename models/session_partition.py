@@ -9,28 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import session_kernel as kernel
-from cuepoint.models.report_columns import Packed
+from cuepoint.models.report_columns import Located
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_kernel import DECISIONS, FREE, FREE_LEFT, STAMPS
 from cuepoint.models.rule_plan import ActiveRules
-from cuepoint.models.rule_kernel import FREE, FREE_LEFT, STAMPS
-from cuepoint.models.rule_tables import KINDS, LaidOut, lay_out
+from cuepoint.models.rule_says import Texts
+from cuepoint.models.rule_tables import LaidOut, lay_out
 from cuepoint.models.session_decide import Results
-from cuepoint.models.session_decide2 import build_decisions, build_refusals
 from cuepoint.models.session_events import read_events
+from cuepoint.models.session_results import build_decisions, build_refusals
+from cuepoint.models.session_rows import TEXTS, load_rows, session_rows
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.models.session_rows import load_rows, session_rows
 from cuepoint.models.session_table import DECISION, DUE, REFUSAL, SESSION, TALLY, Out, State
 
 SLICE = 4096  # events read and taken in at once: their columns are still in the processor's cache
 MAX_REMEMBERED = 500_000  # closed sessions
 _FIELDS = 24
 _FEW, _MANY_NAMES, _TABLES = 1024, 50_000, 4
-_TEXTS = ("session_id", "video_id", "device", "country", "category", "channel")
 _FOREVER = 2**62
 
 
-class SessionEngine:
+class PartitionSessions:
     """``clock`` is the partition's time: the highest ``received_at`` so far, never more than the allowed skew ahead
     of the broker."""
 
@@ -43,6 +43,7 @@ class SessionEngine:
         self._memory = settings.memory_s * 1000
         self._names = Names()
         self._names.row("")  # row 0: no text
+        self._texts = Texts(self._names)
         self._state = State(
             np.empty(0, dtype=SESSION),
             np.empty((0, kernel.MAX_MISSING), dtype=np.uint32),
@@ -71,37 +72,49 @@ class SessionEngine:
         """The sessions held, in the order they were opened."""
         return self._state.sessions[: self._control[kernel.SESSIONS]]
 
-    def run(self, packed: Packed, first: int, stamps: NDArray[np.int64], book: RuleBook, out: Results) -> None:
-        """Take in records from ``first`` on in the order of the log. ``stamps`` are the broker's times (ms; 0 or less:
-        none)."""
-        for start in range(first, len(packed.ends), SLICE):
-            self._run(packed, start, min(start + SLICE, len(packed.ends)), stamps, book, out)
+    def run(self, records: Located, first: int, stamps: NDArray[np.int64], book: RuleBook, out: Results) -> int:
+        """Take in records from ``first`` on in the order of the log, up to the first rule among them; returns its
+        place, or the number of records. ``stamps`` are the broker's times (ms; 0 or less: none)."""
+        place = first
+        while place < len(records.ends):
+            part = range(place, min(place + SLICE, len(records.ends)))
+            taken = self._run(records, part, stamps, book, out)
+            place += taken
+            if taken < len(part):
+                break
+        return place
 
-    def _run(
-        self, packed: Packed, first: int, behind: int, stamps: NDArray[np.int64], book: RuleBook, out: Results
-    ) -> None:
+    def _run(self, records: Located, part: range, stamps: NDArray[np.int64], book: RuleBook, out: Results) -> int:
+        """Take in a part of the records; how many of them, which are fewer where a rule follows."""
         self._forget_names()
-        control, times = self._control, stamps[first:behind]
+        control, times = self._control, stamps[part.start : part.stop]
         rules = self._rules(book, self.clock)
-        events = read_events(packed, first, behind, self._names)
-        self._reserve(behind - first, 2 * len(rules.rules) + _FEW, rules.most_due)
+        events = read_events(records, part, self._names)
+        self._reserve(len(part), 2 * len(rules.rules) + _FEW, rules.most_due)
         control[kernel.NEXT] = control[kernel.REPEATS] = control[kernel.LATE] = 0
         refused = [*events.refused]
         why = -1
         while why != kernel.DONE:
-            control[kernel.DECISIONS] = control[kernel.REFUSALS] = 0
+            control[DECISIONS] = control[kernel.REFUSALS] = 0
             why = kernel.run(rules.tables, events.cells, events.texts, times, self._state, self._out)
-            build_decisions(self._out, int(control[kernel.DECISIONS]), rules, events, self._names, out)
-            refused += build_refusals(self._out.refusals[: control[kernel.REFUSALS]], events, int(control[kernel.MAX_SESSIONS]))
+            found = self._found()
+            build_decisions(found, rules, events, self._texts, out)
+            refused += build_refusals(found.refusals, events, int(control[kernel.MAX_SESSIONS]))
             if why == kernel.SWEEP:
                 self._sweep()
             elif why == kernel.RULES:
                 rules = self._rules(book, int(control[kernel.ASKED_AT]))
             if why != kernel.DONE:
-                self._reserve(behind - first, 2 * len(rules.rules) + _FEW, rules.most_due)
-        out.refused += sorted(((first + k, error) for k, error in refused), key=lambda refusal: refusal[0])
+                self._reserve(len(part), 2 * len(rules.rules) + _FEW, rules.most_due)
+        out.refused += sorted(((part.start + k, error) for k, error in refused), key=lambda refusal: refusal[0])
         out.repeats += int(control[kernel.REPEATS])
         out.late += int(control[kernel.LATE])
+        return len(events.cells)
+
+    def _found(self) -> Out:
+        decisions, refusals = int(self._control[DECISIONS]), int(self._control[kernel.REFUSALS])
+        out = self._out
+        return Out(out.decisions[:decisions], out.values[:decisions], out.refusals[:refusals])
 
     # ---- rules
 
@@ -113,24 +126,27 @@ class SessionEngine:
             if len(self._laid_out) >= _TABLES:
                 self._laid_out.clear()
             self._control[STAMPS] += 1
-            held = self._laid_out[id(active)] = active, lay_out([c.rule for c in active.rules], self._names, int(self._control[STAMPS]))
+            held = self._laid_out[id(active)] = (
+                active,
+                lay_out([c.rule for c in active.rules], self._names, int(self._control[STAMPS])),
+            )
         self._control[kernel.SINCE] = -_FOREVER if active.begins == -inf else ceil(active.begins)
         self._control[kernel.BEFORE] = _FOREVER if active.until == inf else ceil(active.until)
         return held[1]
 
     # ---- room
 
-    def _reserve(self, events: int, tallies: int, due: int = 0) -> None:
-        """Room for as many new sessions as there are events, for tallies, for what one event makes due, and results."""
+    def _reserve(self, more: int, tallies: int, due: int = 0) -> None:
+        """Room for so many new sessions, for tallies, for what one event makes due, and for results."""
         state, control = self._state, self._control
         held, known = int(control[kernel.SESSIONS]), len(self._names)
-        if held + events > len(state.sessions):
-            room = held + events + held // 8
+        if held + more > len(state.sessions):
+            room = held + more + held // 8
             state = state._replace(sessions=_grown(state.sessions, room), missing=_grown(state.missing, room))
         if known > len(state.row_of):
-            more = np.full(known + known // 4, -1, dtype=np.int32)
-            more[: len(state.row_of)] = state.row_of
-            state = state._replace(row_of=more)
+            rows = np.full(known + known // 4, -1, dtype=np.int32)
+            rows[: len(state.row_of)] = state.row_of
+            state = state._replace(row_of=rows)
         if control[FREE_LEFT] < tallies:
             state = state._replace(tallies=self._more_tallies(state.tallies, tallies + len(state.tallies) // 4))
         if due > len(state.due):
@@ -143,6 +159,7 @@ class SessionEngine:
     def _more_tallies(self, tallies: NDArray[Any], more: int) -> NDArray[Any]:
         used = len(tallies)
         grown = _grown(tallies, used + more)
+        grown["rule"][used:] = 0
         grown["next"][used:] = np.arange(used + 1, used + more + 1)
         grown["next"][-1] = self._control[FREE]
         self._control[FREE] = used
@@ -179,12 +196,14 @@ class SessionEngine:
         if known < self._worth_forgetting:
             return
         state, used = self._state, np.zeros(known, dtype=np.bool_)
-        columns = [self.sessions[name] for name in _TEXTS] + [state.tallies["rule"], self._closed]
+        columns = [self.sessions[name] for name in TEXTS] + [state.tallies["rule"], self._closed]
         for column in columns:
             used[column[column >= 0]] = True
         used[0] = True
-        arena, sizes = (np.frombuffer(part, dtype=kind) for part, kind in zip(self._names.to_bytes(), (np.uint8, np.uint16)))
+        stored, lengths = self._names.to_bytes()
+        arena, sizes = np.frombuffer(stored, dtype=np.uint8), np.frombuffer(lengths, dtype=np.uint16)
         self._names = Names(arena[np.repeat(used, sizes)].tobytes(), sizes[used].tobytes())
+        self._texts = Texts(self._names)
         anew = (np.cumsum(used) - 1).astype(np.int32)
         for column in columns:
             column[:] = np.where(column >= 0, anew[column], -1)
@@ -208,7 +227,6 @@ class SessionEngine:
 
     def load(self, rows: dict[str, Any]) -> None:
         """The inverse of ``rows``."""
-        self.__init__(self._settings)
         control, names = self._control, self._names
         control[kernel.CLOCK], control[kernel.SWEPT_AT] = rows["clock"], rows["swept_at"]
         self._closed = np.array([names.row(name) for name in rows["closed"]], dtype=np.int32)

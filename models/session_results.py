@@ -1,0 +1,81 @@
+"""From what the compiled loop found to messages: decisions, faults of rules, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuepoint.models import session_kernel as kernel
+from cuepoint.models.rule_fields import ad_length_s
+from cuepoint.models.rule_says import KINDS, Texts
+from cuepoint.models.rule_tables import LaidOut
+from cuepoint.models.session_decide import Results, RuleFault, decision_id
+from cuepoint.models.session_events import Events
+from cuepoint.models.session_table import Out
+from cuepoint.schemas.errors import ContractError
+from cuepoint.schemas.playback import AdDecision
+
+
+def build_decisions(found: Out, rules: LaidOut, events: Events, texts: Texts, out: Results) -> None:
+    """Append the decisions found, and faults of rules, to ``out``."""
+    rows, values = found.decisions, found.values.tolist()
+    if not len(rows):
+        return
+    ids, loads = events.ids(rows["event"]), _loads(rows)
+    for k, row in enumerate(rows.tolist()):
+        position_s, where, since_seq, r, how, _, duration_s, at_ms, _, count, video, fault = row
+        rule, says = rules.rules[r], rules.says[r]
+        if fault:
+            out.faults.append(RuleFault(rule, "a condition of its criteria is of an unknown kind", at_ms))
+            continue
+        event_id, session_id = ids[k]
+        occasion, reason = says.named(how, where)
+        decision = AdDecision(
+            decision_id=decision_id(session_id, rule.rule_id, f"{since_seq}:{occasion}"),
+            session_id=session_id,
+            video_id=texts[video],
+            rule_id=rule.rule_id,
+            rule_version=rule.version,
+            event_id=event_id,
+            decided_at=at_ms,
+            number=count,
+            position_s=position_s,
+            format=rule.format,
+            duration_s=ad_length_s(rule.format, duration_s or None),
+            spot_load=loads[k],
+            reason=reason,
+            criteria={field: say(value, texts) for (field, say), value in zip(says.asks, values[k], strict=False)},
+        )
+        out.decisions.append(decision)
+
+
+def _loads(rows: NDArray[Any]) -> list[float]:
+    """Ads per minute played, to six decimals. As ``round`` has it, which takes longer than all else a decision needs;
+    where the product is not near a half, the nearest whole number over a million is the same."""
+    loads = rows["number"] * 60.0 / np.maximum(rows["played_s"], 60.0)
+    scaled = loads * 1e6
+    rounded: list[float] = (np.floor(scaled + 0.5) / 1e6).tolist()
+    for k in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < 1e-3).tolist():
+        rounded[k] = round(float(loads[k]), 6)
+    return rounded
+
+
+def build_refusals(refusals: NDArray[Any], events: Events, max_sessions: int) -> Iterable[tuple[int, ContractError]]:
+    """(place, error) of events refused."""
+    for place_s, limit_s, event, why in refusals.tolist():
+        yield event, _error(why, place_s, limit_s, KINDS[events.cells[event]["kind"]], max_sessions)
+
+
+def _error(why: int, place_s: float, limit_s: float, kind: str, max_sessions: int) -> ContractError:
+    if why == kernel.CLOSED:
+        return ContractError("session_closed", "$.session_id", "the session ended too long ago to be re-opened")
+    if why == kernel.TOO_MANY:
+        return ContractError("too_many_sessions", "$.session_id", f"{max_sessions} sessions are open")
+    if why == kernel.NO_VIDEO:
+        return ContractError("no_video", "$.video_id", f"{kind} names no video and none is known of the session")
+    name = "position_s" if why == kernel.BAD_POSITION else "from_position_s"
+    reason = f"{place_s:g} s lies beyond the video's {limit_s:g} s"
+    return ContractError("position_beyond_video", f"$.{name}", reason)
