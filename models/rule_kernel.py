@@ -31,11 +31,13 @@ STAMP, PLANS, BY_VIDEO = range(3)  # the state of Tables
 
 @inner
 def played_s(s: Any) -> float:
+    """Seconds played in the session, over all videos."""
     return float(s.session_base_s + (s.position_s - s.run_from_s))
 
 
 @inner
 def view_s(s: Any) -> float:
+    """Seconds played of the present video in this play."""
     return float(s.view_base_s + (s.position_s - s.run_from_s))
 
 
@@ -50,6 +52,7 @@ def gap_s(s: Any) -> float:
 
 @inner
 def tally_of(tallies: Any, head: int, rule: int) -> int:
+    """What the chain from ``head`` on counts of the rule."""
     while head >= 0:
         if tallies[head].rule == rule:
             return int(tallies[head].count)
@@ -92,6 +95,7 @@ def free_chain(tallies: Any, control: Any, head: int) -> None:
 
 @inner
 def ad_length_s(rule: Any, duration_s: float) -> float:
+    """Seconds the rule's ad lasts in a video of this length (0: unknown)."""
     if rule.ad_percent > 0.0 and duration_s > 0.0:
         return float(duration_s * rule.ad_percent / 100.0)
     return float(rule.ad_length_s)

@@ -48,6 +48,7 @@ AT_START, AT_END, PLAYED, PASSED, JUMPED, ACTED = range(6)  # how an occasion ca
 
 @inner
 def add_due(due: Any, n: int, rule: int, position_s: float, since_seq: int, how: int, where: float) -> int:
+    """Append an occasion; how many there are then."""
     d = due[n]
     d.rule, d.position_s, d.since_seq, d.how, d.where = rule, position_s, since_seq, how, where
     return n + 1

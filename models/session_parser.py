@@ -238,9 +238,7 @@ def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) 
 
 
 @loop
-def parse_events(
-    buffer: Any, starts: Any, ends: Any, first: int, choices: Any, events: Any, spans: Any
-) -> int:
+def parse_events(buffer: Any, starts: Any, ends: Any, first: int, choices: Any, events: Any, spans: Any) -> int:
     """Read as many records as ``events`` has room for, from record ``first`` on; how many were not in their plain form
     (``read`` is false).
 

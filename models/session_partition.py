@@ -200,9 +200,8 @@ class PartitionSessions:
         for column in columns:
             used[column[column >= 0]] = True
         used[0] = True
-        stored, lengths = self._names.to_bytes()
-        arena, sizes = np.frombuffer(stored, dtype=np.uint8), np.frombuffer(lengths, dtype=np.uint16)
-        self._names = Names(arena[np.repeat(used, sizes)].tobytes(), sizes[used].tobytes())
+        letters, sizes = self._names.to_arrays()
+        self._names = Names(letters[np.repeat(used, sizes)], sizes[used])
         self._texts = Texts(self._names)
         anew = (np.cumsum(used) - 1).astype(np.int32)
         for column in columns:
