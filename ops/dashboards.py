@@ -108,6 +108,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Open regions", "By worker", (Query("sum by (instance) (cuepoint_open_regions > 0)", "{{instance}}"),)),
         Panel("Live sessions", "By worker", (Query("sum by (instance) (cuepoint_live_sessions > 0)", "{{instance}}"),)),
         Panel(
+            "Quarantine",
+            "Counts of unknown assets that wait for metadata",
+            (Query("sum(cuepoint_quarantined_counts)", "counts"),),
+        ),
+        Panel(
             "Redis flushes",
             "Batches of counts applied",
             (Query(_rate("cuepoint_redis_flushes_total", "role"), "{{role}}"),),

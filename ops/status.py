@@ -109,6 +109,7 @@ def _figures(status: Status) -> list[tuple[str, str]]:
         ("trend records", f"{numbers.trend_records:,}"),
         ("changes", f"{recorded.changes:,}"),
         ("open regions", f"{numbers.open_regions:,}"),
+        ("quarantined", f"{numbers.quarantined:,}"),
         ("player events", f"{numbers.player_events:,}"),
         ("live sessions", f"{numbers.live_sessions:,}"),
         ("decisions", f"{recorded.decisions:,}"),

@@ -24,6 +24,7 @@ class Numbers:
     lag: int = 0
     open_regions: int = 0
     live_sessions: int = 0
+    quarantined: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def numbers_of(beats: Sequence[Heartbeat], partitions: int) -> Numbers:
         player_events=received("sessions", PLAYER_EVENTS.name),
         lag=sum(sum(beat.lag.values()) for beat in beats),
         open_regions=sum(beat.open_regions for beat in beats),
+        quarantined=sum(beat.quarantined for beat in beats),
         live_sessions=sum(beat.live_sessions for beat in beats),
     )
 

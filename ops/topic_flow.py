@@ -16,11 +16,11 @@ class Ends(NamedTuple):
 
 
 FLOW: dict[Topic, Ends] = {
-    topics.TREND_RECORDS: Ends(("ingest",), ("watch_trends",)),
+    topics.TREND_RECORDS: Ends(("ingest", "release_quarantine"), ("watch_trends",)),
     topics.REPORTS: Ends(("ingest",), ("record_history",)),
     topics.CONSUMPTION: Ends(("ingest", "release_quarantine"), ("store_consumption",)),
     topics.QUARANTINE: Ends(("ingest", "release_quarantine"), ("release_quarantine",)),
-    topics.ASSETS: Ends(("ingest",), ("record_history",)),
+    topics.ASSETS: Ends(("ingest",), ("record_history", "release_quarantine")),
     topics.PLAYER_EVENTS: Ends(("api", "simulate"), ("compose_sessions", "count", "record_history")),
     topics.AD_RULES: Ends(("api",), ("compose_sessions",)),
     topics.AD_DECISIONS: Ends(("compose_sessions",), ("count", "record_history", "serve_decisions")),
@@ -32,6 +32,6 @@ FLOW: dict[Topic, Ends] = {
     topics.DEAD_PLAYER_EVENTS: Ends(("compose_sessions", "count"), ("record_history",)),
     topics.DEAD_AD_DECISIONS: Ends(("count", "serve_decisions"), ("record_history",)),
     topics.DEAD_AD_RULES: Ends(("compose_sessions",), ("record_history",)),
-    topics.DEAD_ASSETS: Ends(("record_history",), ("record_history",)),
+    topics.DEAD_ASSETS: Ends(("ingest", "record_history"), ("record_history",)),
     topics.DEAD_HISTORY: Ends(("record_history",), ("record_history",)),
 }

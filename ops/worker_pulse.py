@@ -56,12 +56,14 @@ class Pulse:
         lag = worker.lag()
         open_regions = sum(getattr(agent, "open_regions", 0) for agent in worker.agents)
         live_sessions = sum(getattr(agent, "live_sessions", 0) for agent in worker.agents)
+        quarantined = sum(getattr(agent, "quarantined", 0) for agent in worker.agents)
         age_s = worker.ledger.snapshot_age_s()
         metrics.LAG.clear()
         for (topic, partition), records in lag.items():
             metrics.LAG.labels(topic, str(partition)).set(records)
         metrics.OPEN_REGIONS.set(open_regions)
         metrics.LIVE_SESSIONS.set(live_sessions)
+        metrics.QUARANTINED.set(quarantined)
         metrics.SNAPSHOT_AGE.set(age_s)
         beat = heartbeats.Heartbeat(
             role=worker.role,
@@ -77,6 +79,7 @@ class Pulse:
             lag={f"{topic}/{partition}": records for (topic, partition), records in lag.items()},
             open_regions=open_regions,
             live_sessions=live_sessions,
+            quarantined=quarantined,
             snapshot_age_s=age_s,
         )
         try:

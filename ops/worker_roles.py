@@ -187,11 +187,18 @@ def _store(settings: Settings, _redis: Redis) -> Role:
     return Role(agents=[agent], jobs=[flush, tidy], close=close, engine=engine)
 
 
+def _catalogue(settings: Settings, _redis: Redis) -> Role:
+    from cuepoint.agents.release_quarantine import RelayAssets, ReleaseQuarantine
+
+    return Role(agents=[RelayAssets(), ReleaseQuarantine(settings.quarantine_rows_max)])
+
+
 _MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {
     "trends": _trends,
     "sessions": _sessions,
     "counts": _counts,
     "views": _views,
     "store": _store,
+    "catalogue": _catalogue,
 }
 ROLES = tuple(_MAKERS)

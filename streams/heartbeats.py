@@ -31,6 +31,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     lag: dict[str, int] = {}
     open_regions: int = 0
     live_sessions: int = 0
+    quarantined: int = 0
     snapshot_age_s: float | None = None
 
 

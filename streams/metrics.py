@@ -30,6 +30,7 @@ LAG = Gauge(
 )
 OPEN_REGIONS = Gauge("cuepoint_open_regions", "Regions of change now open", registry=REGISTRY)
 LIVE_SESSIONS = Gauge("cuepoint_live_sessions", "Playback sessions with a state", registry=REGISTRY)
+QUARANTINED = Gauge("cuepoint_quarantined_counts", "Counts of unknown assets that wait for metadata", registry=REGISTRY)
 REDIS_FLUSHES = Counter("cuepoint_redis_flushes_total", "Batches of counts applied in Redis", registry=REGISTRY)
 SNAPSHOT_SECONDS = Histogram("cuepoint_snapshot_seconds", "Time to save one partition's state", registry=REGISTRY)
 SNAPSHOT_AGE = Gauge(

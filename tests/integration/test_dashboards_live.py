@@ -165,6 +165,7 @@ def test_prometheus_reaches_every_process(prometheus: httpx.Client) -> None:
             "counts",
             "views",
             "store",
+            "catalogue",
             "api",
         }
 
