@@ -31,8 +31,8 @@ from cuepoint.schemas.trends import Asset
 
 _TELL_EVERY_ROWS = 2_000
 _MARK_EVERY_S = 1.0
-Catalogue = Callable[[int], tuple[Iterable[Asset], int]]
-"""The assets topic from an offset on, and where it ends."""
+Catalogue = Callable[[int], Iterable[tuple[int, Asset]]]
+"""The assets topic, (offset, asset), from an offset on."""
 
 
 def check_files(files: Sequence[Path], mapping: Mapping) -> None:
@@ -67,11 +67,6 @@ class Summary:
         return sum(self.broken.values())
 
 
-class _NoCatalogue:
-    def __call__(self, first: int) -> tuple[Iterable[Asset], int]:
-        return (), first
-
-
 class Ingest:
     """One run over some files."""
 
@@ -86,7 +81,7 @@ class Ingest:
         days_per_s: float | None = None,
     ) -> None:
         self._sender, self._reports, self._progress = sender, reports, progress
-        self._catalogue: Catalogue = catalogue or _NoCatalogue()
+        self._catalogue: Catalogue = catalogue or (lambda first: ())
         self._position, self._days_per_s = position, days_per_s
         self._marked_at = time.monotonic()
         self.summary = Summary()
@@ -140,9 +135,10 @@ class Ingest:
     def _send(self, spool: Spool, source: str) -> None:
         told = {asset.asset_id: asset for asset in spool.metadata()}
         identities = Identities(spool.assets, told)
-        catalogue, end = self._catalogue(0)
-        for asset in catalogue:
+        end = 0
+        for offset, asset in self._catalogue(0):
             identities.add(asset)
+            end = offset + 1
         self._send_assets(told, identities)
         keys = spool.assets
         meant = self._meant(keys, identities)
@@ -218,7 +214,7 @@ class Ingest:
             return
         self._sender.flush()
         identities = Identities(unknown)
-        for asset in self._catalogue(first)[0]:
+        for _, asset in self._catalogue(first):
             if identities.add(asset):
                 self._sender.send(QUARANTINE, asset.asset_id, asset)
 

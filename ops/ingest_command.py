@@ -88,7 +88,7 @@ def ingest_assets(settings: Settings, files: Sequence[Path]) -> AssetsSummary:
     producer = _producer(settings)
     try:
         with IngestProgress() as progress:
-            summary = send_assets(files, producer, progress, lambda: _catalogue(settings, 0)[0])
+            summary = send_assets(files, producer, progress, lambda: (asset for _, asset in _catalogue(settings, 0)))
             for line in summary.first_broken:
                 progress.say(f"broken row: {line}")
             progress.say(f"{summary.rows} rows: {summary.sent} assets sent, {summary.broken} broken rows")
@@ -130,7 +130,7 @@ def _dry_run(settings: Settings, files: Sequence[Path], mapping: Mapping, privac
     return 1 if strict and summary.dead_letters else 0
 
 
-def _catalogue(settings: Settings, first: int) -> tuple[Iterable[Asset], int]:
+def _catalogue(settings: Settings, first: int) -> Iterable[tuple[int, Asset]]:
     return read_assets(settings.broker, settings.topic_prefix, first, settings.broker_request_timeout_s)
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,37 @@ def read_topic(settings: Settings, topic: Topic) -> list[Any]:
     consumer.close()
     assert len(ended) == partitions, f"{name} could not be read to its end"
     return sorted(found, key=lambda message: (message.partition(), message.offset()))
+
+
+def read_topics(settings: Settings, topics: Iterable[Topic]) -> dict[Topic, list[Any]]:
+    """All messages that are in several topics now, read at once."""
+    names = {settings.topic_prefix + topic.name: topic for topic in topics}
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.broker,
+            "group.id": "read-topics",
+            "enable.partition.eof": True,
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    places = [
+        TopicPartition(name, partition, OFFSET_BEGINNING)
+        for name, topic in names.items()
+        for partition in range(topic.partitions or settings.partitions)
+    ]
+    consumer.assign(places)
+    found: dict[Topic, list[Any]] = {topic: [] for topic in names.values()}
+    ended, deadline = set(), time.monotonic() + 30
+    while len(ended) < len(places) and time.monotonic() < deadline:
+        for message in consumer.consume(1000, 0.1):
+            if message.error() is None:
+                found[names[message.topic()]].append(message)
+            else:
+                ended.add((message.topic(), message.partition()))
+    consumer.close()
+    assert len(ended) == len(places), "not all topics could be read to their ends"
+    return found
 
 
 def header(message: Any, name: str) -> str:
