@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models import trend_kernel
+from cuepoint.models import market_factor, trend_kernel
 from cuepoint.models.forecast_memory import ForecastMemory
 from cuepoint.models.forecast_quantiles import quantiles_of_states
 from cuepoint.models.trend_params import TrendParams
@@ -32,6 +32,7 @@ class Catalogue:
         self._counts, self._first_day = np.asarray(counts, dtype=np.float64), first_day
         self._params = params or TrendParams()
         self._by_age = trend_kernel.tables(self._params)
+        self._in_market = np.zeros(0, dtype=np.int64)
         self._restart()
 
     def _restart(self) -> None:
@@ -49,7 +50,8 @@ class Catalogue:
         out = np.empty((len(self._counts), trend_kernel.OUT_WIDTH))
         for at in range(self._walked, column + 1):
             counts, day = np.ascontiguousarray(self._counts[:, at]), self._first_day + at
-            trend_kernel.step(self._states, self._rows, counts, (day - 1) % 7, self._params, self._by_age, out)
+            known = (self._states, self._rows, counts, (day - 1) % 7, self._params, self._by_age)
+            trend_kernel.step(*known, self._in_market, market_factor.NEUTRAL, out)
             self._memory.see(day, self._states)
         self._walked = column + 1
 

@@ -24,8 +24,8 @@ LOCATION = (
     "innovation",  # of the last day, log units
     "trend",  # tenfold, log units a day
     "above_normal",  # level above its own slow average
-    "fast",  # leaky sum of scores, about 5 days
-    "slow",  # about 14 days
+    "fast",  # weighted sum of the last scores, about 5 days
+    "slow",  # the cumulative sums of a ramp
     "week_young",  # exp(-age / 7 days)
     "month_young",
     "quarter_young",
@@ -69,7 +69,8 @@ def describe(states: NDArray[np.float32], centre: float) -> Described:
     trend = _bounded(10.0 * s[:, k.TREND], 0.6)
     above = _bounded(level - s[:, k.NORMAL], 1.0)
     innovation = 0.1 * root * _bounded(s[:, k.SCORES], 3.0)
-    fast, slow = (_bounded(0.05 * root * s[:, column], 0.5) for column in (k.FAST, k.SLOW))
+    recent = s[:, k.SCORES : k.SCORES + 7] @ 0.8 ** np.arange(7)
+    fast, slow = (_bounded(0.05 * root * value, 0.5) for value in (recent, s[:, k.RISING] - s[:, k.FALLING]))
     size = _bounded((level - centre) / 2.0, 3.0)
     spread = np.log(np.maximum(s[:, k.SPREAD], 0.0) + 0.001)
     one = np.ones(len(s))

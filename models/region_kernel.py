@@ -1,8 +1,9 @@
 """Regions of significant change, one day for many assets (compiled).
 
-The beginning of a change is the last time the ramp's score changed its sign (the cumulative sum's estimate of
-the change point, Page 1954; Basseville & Nikiforov ch. 2), or the day itself where one day alone says it. The
-expectation is the state predicted for that day, carried forward with a damped trend. Source of the notion: US
+The beginning of a change is the last time the ramp's cumulative sum stood at zero (Page 1954; Basseville & Nikiforov
+ch. 2), or the day itself where one day alone says it. The expectation is the state predicted for that day, carried
+forward with a damped trend. A region's effect is what came beyond that expectation; its standard error takes the
+expectation's errors of all days for one and the same error, growing as a random walk's. Source of the notion: US
 11,113,707.
 """
 # ruff: noqa: PLR0917  (numba functions take arrays and scalars by position)
@@ -15,18 +16,19 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-ROOT_HALF = math.sqrt(0.5)
 # columns of a region row (float32); CODE: 0 none, 1 rapid, 2 gradual, negative downwards
-CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST, SEEN = range(12)
-EFFECT, NORMAL, DAYS = 12, 13, 14  # sums over the region's days: streams beyond the expectation, expectation, days
-WIDTH = 15
+CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST = range(11)
+EFFECT, NORMAL, DAYS = 11, 12, 13  # sums over the region's days: streams beyond the expectation, expectation, days
+REF_VARIANCE, ERROR = 14, 15  # of the expectation's logarithm on the first day; sum of the days' standard errors
+WIDTH = 16
 # columns of an output row (float64), two rows an asset: [0] a region that closed, [1] the one that is open
 STATUS, OUT_CODE, OUT_START, OUT_END, EXPECTED, OUT_PROBABILITY, MEAN_EFFECT, MEAN_RATIO = range(8)
-OUT_WIDTH = 8
+TOTAL_EFFECT, TOTAL_ERROR = 8, 9  # streams beyond the expectation since the start, its standard error
+OUT_WIDTH = 10
 NONE, OPENED, UPDATED, CLOSED = 0.0, 1.0, 2.0, 3.0
 # columns of the filter's output that are read here (trend_kernel)
-OUT_TREND, P_SAME, P_TREND, RUN, RISE = 6, 7, 8, 10, 11
-PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN = 12, 13, 14, 15, 16, 17
+VARIANCE, OUT_TREND, P_SAME, RUN, RISE = 4, 6, 7, 10, 11
+PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN, P_STILL = 12, 13, 14, 15, 16, 17, 18
 
 
 @njit(cache=True, inline="never")
@@ -39,6 +41,7 @@ def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[OUT_PROBABILITY] = s[PROBABILITY]
     out[MEAN_EFFECT] = s[EFFECT] / max(1.0, s[DAYS])
     out[MEAN_RATIO] = s[EFFECT] / max(1.0, s[NORMAL])
+    out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
 
 
 @njit(cache=True, inline="never")
@@ -46,19 +49,17 @@ def _signal(f: Any, h: Any) -> tuple[float, float]:
     """The day's verdict: (code, probability), code 0 where nothing is significant."""
     if f[P_SAME] < h.p_rapid:
         return (1.0 if f[RUN] > 0.0 else -1.0), 1.0 - f[P_SAME]
-    if f[P_TREND] > 1.0 - h.p_gradual:
-        return (2.0 if f[OUT_TREND] > 0.0 else -2.0), f[P_TREND]
-    if f[AGE] < h.young_days and f[RISEN] >= h.young_rise:  # new, and rising where others fall
-        doubt = math.erfc(f[RISE] * ROOT_HALF)
-        if doubt < h.young_p:
-            return 2.0, 1.0 - doubt
+    if f[P_STILL] < h.p_gradual:
+        return (2.0 if f[RISE] > 0.0 else -2.0), 1.0 - f[P_STILL]
+    if f[AGE] < h.young_days and f[RISEN] >= h.young_rise and f[RISE] > h.young_sum:  # new, rising where others fall
+        return 2.0, 1.0 - f[P_STILL]
     return 0.0, 0.0
 
 
 @njit(cache=True)
 def _begin_candidate(s: Any, f: Any, day: float, h: Any) -> None:
-    """Where the ramp's score changes its sign, a change may have begun."""
-    sign = 1.0 if f[RISE] > 0.0 else -1.0
+    """Where the ramp's sum leaves zero, a change may have begun."""
+    sign = 1.0 if f[RISE] > 0.0 else (-1.0 if f[RISE] < 0.0 else 0.0)
     if sign != s[C_SIGN] or day - s[LAST] > h.silent_days:
         s[C_SIGN], s[C_START], s[C_LEVEL], s[C_TREND] = sign, day, f[PRIOR_LEVEL], f[PRIOR_TREND]
 
@@ -74,13 +75,14 @@ def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float,
         return False
     s[CODE], s[START], s[REF_LEVEL], s[REF_TREND] = code, start, level, trend
     s[QUIET], s[PROBABILITY] = 0.0, probability
-    s[EFFECT] = s[NORMAL] = s[DAYS] = 0.0
+    s[EFFECT] = s[NORMAL] = s[DAYS] = s[ERROR] = 0.0
+    s[REF_VARIANCE] = f[VARIANCE]
     return True
 
 
 @njit(cache=True, inline="never")
 def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, out: Any) -> None:
-    quiet = f[P_SAME] > h.quiet_p and (f[P_TREND] < 0.95 or abs(f[OUT_TREND]) < h.quiet_trend)
+    quiet = f[P_SAME] > h.quiet_p and (f[P_STILL] > h.quiet_p or abs(f[OUT_TREND]) < h.quiet_trend)
     if seen:
         s[QUIET] = s[QUIET] + 1.0 if quiet else 0.0
     if code * s[CODE] < 0.0 or s[QUIET] >= h.settle_days or day - s[START] >= h.longest_days:
@@ -92,11 +94,13 @@ def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, 
 
 
 @njit(cache=True, inline="never")
-def _sum_up(s: Any, count: float, out: Any) -> None:
+def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
     if s[CODE] != 0.0:
         s[EFFECT] += count - out[EXPECTED]
         s[NORMAL] += out[EXPECTED]
         s[DAYS] += 1.0
+        s[ERROR] += out[EXPECTED] * math.sqrt(s[REF_VARIANCE] * (1.0 + h.drift_share * s[DAYS]))
+        out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
 
 
 @njit(cache=True, inline="never")
@@ -112,7 +116,7 @@ def _speak(s: Any, f: Any, code: float, probability: float, day: float, count: f
     if s[CODE] == 0.0 and code != 0.0 and _open(s, f, code, probability, day, math.log1p(count), h):
         _say(s, OPENED, 0.0, f[DAY_OFFSET], out[1])
     if seen:
-        _sum_up(s, count, out[1])
+        _sum_up(s, count, h, out[1])
 
 
 @njit(cache=True, nogil=True)
@@ -127,7 +131,7 @@ def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any
         row = rows[i]
         out[i, 0, STATUS] = out[i, 1, STATUS] = NONE
         seen = counts[i] >= 0.0
-        if state[row, SEEN] == 0.0 and not seen:
+        if state[row, LAST] == 0.0 and not seen:
             continue
         f = filtered[i]
         for k in range(WIDTH):
@@ -139,8 +143,7 @@ def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any
         code, probability = 0.0, 0.0
         if seen:
             _begin_candidate(s, f, day, h)
-            s[SEEN] += 1.0
-            if s[SEEN] > h.wait_days:
+            if s[LAST] > 0.0 and f[AGE] + 1.0 >= h.wait_days:
                 code, probability = _signal(f, h)
         if s[CODE] != 0.0 or code != 0.0:  # few assets
             _speak(s, f, code, probability, day, counts[i], h, out[i])

@@ -73,6 +73,9 @@ def _change(scored: ScoredDay, i: int, which: int, asset_id: str) -> Change:
         upper_80=f[trend.UPPER_80],
         lower_95=f[trend.LOWER_95],
         upper_95=f[trend.UPPER_95],
+        effect=r[region.TOTAL_EFFECT],
+        effect_lower_95=r[region.TOTAL_EFFECT] - 1.96 * r[region.TOTAL_ERROR],
+        effect_upper_95=r[region.TOTAL_EFFECT] + 1.96 * r[region.TOTAL_ERROR],
     )
 
 

@@ -17,13 +17,13 @@ class RegionParams(NamedTuple):
     empirical null over the catalogue is not built yet.
     """
 
-    p_rapid: float = 0.001  # opens a rapid region: p_same below this
-    p_gradual: float = 0.004  # opens a gradual region: p_trend above 1 - this
-    # Upwards, in an asset's first observations: doubt of its rise below this opens a gradual region. Looser, since it
+    p_rapid: float = 0.007  # opens a rapid region: p_same below this
+    p_gradual: float = 0.03  # opens a gradual region: p_still below this
+    # Upwards, in an asset's first observations: a rise whose sum is above this opens a gradual region. Looser, since it
     # is spent once an asset and not every day, and since new assets mostly fall.
-    young_p: float = 0.05
+    young_sum: float = 1.0
     young_days: float = 7.0
-    young_rise: float = 0.14  # ... and it must have risen in fact: log, 15 %
+    young_rise: float = 0.17  # ... and it must have risen in fact: log, 19 %
     least_change: float = 0.1  # |log ratio| to the expectation before it; smaller changes are not worth a word
     quiet_p: float = 0.05  # a day is quiet when p_same is above this ...
     quiet_trend: float = 0.02  # ... and the trend, where it is certain, is smaller than this (log units a day)
@@ -31,4 +31,5 @@ class RegionParams(NamedTuple):
     silent_days: float = 7.0  # so many days without data: closed, its end is the last day with data
     longest_days: float = 120.0  # by then it is normal
     damping: float = 0.97  # of the trend in the expectation "as before the region began"
+    drift_share: float = 0.5  # of the first day's variance: what each day adds to the expectation's
     wait_days: float = 2.0  # observations an asset needs before a region may open

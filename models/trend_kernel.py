@@ -6,8 +6,9 @@ after every day, so a batch, one asset at a time, and a replay give equal bits.
 Sources: US 11,113,707 (state z = (l, b, s), rapid and gradual change); West & Harrison, Bayesian Forecasting
 and Dynamic Models, 2nd ed., ch. 4.5 (scale learning), 7 and 8 (trend, seasonal factors); Gardner & McKenzie
 1985 (damped trend); Wallace 1959 (normal score of a Student-t); Basseville & Nikiforov, Detection of Abrupt
-Changes, ch. 2 and 7 (sums of innovations over windows, slowly growing ramps). It is one file, though long:
-numba's cache looks at one file only, and a kernel spread over several would be served stale.
+Changes, ch. 2 and 7 (matched filters for a step seen through the filter); Page 1954 (cumulative sums), with bounded
+scores (Huber 1964) for ramps; Anscombe 1948 (variance-stabilised negative binomial residual). It is one file, though
+long: numba's cache looks at one file only, and a kernel spread over several would be served stale.
 """
 # ruff: noqa: PLR0917  (numba functions take arrays and scalars by position)
 
@@ -24,32 +25,33 @@ from cuepoint.models.trend_params import TrendParams
 
 # columns of a state row (float32)
 LEVEL, TREND, SEASON, COVARIANCE = 0, 1, 2, 8  # 36 values: the upper triangle, row by row
-SCALE, WEIGHT, AGE, GAP, SCORES = 44, 45, 46, 47, 48  # 7 scores, the latest first
-FAST, SLOW, ABSENT_DAYS, NORMAL, SPREAD, WIDTH = 55, 56, 57, 58, 59, 60  # NORMAL: slow level, SPREAD: variance about it
+SCALE, LAST_SCORE, AGE, GAP, SCORES = 44, 45, 46, 47, 48  # 7 scores, the latest first
+RISING, FALLING, ABSENT_DAYS, NORMAL = 55, 56, 57, 58  # cumulative sums of a ramp; NORMAL: slow level
+NOISE, SPREAD, WIDTH = 59, 60, 61  # own observation variance by the catalogue's; variance of the level about NORMAL
 # columns of an output row (float64)
 MEAN, LOWER_80, UPPER_80, LOWER_95, UPPER_95, OUT_LEVEL, OUT_TREND, P_SAME, P_TREND, SCORE, RUN, RISE = range(12)
 PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, OUT_AGE, LAG = 12, 13, 14, 15, 16
 RISEN = 17  # level above its slow average: in a new asset, above where it began
-OUT_WIDTH = 18
+P_STILL = 18  # that no ramp is under way
+OUT_WIDTH = 19
 NEVER = -1.0  # AGE of an asset without data
-FORGET_FAST, FORGET_SLOW = 0.8, 0.93  # leaky sums of scores: about 5 and 14 days
-FORGET_NORMAL = 0.96  # of the slow level a ramp is measured against: about 25 days
-SURE = 0.9  # of the sign of b: from here on the ramp's score decides
-NORMAL_AGE, LEAST_SPREAD = 28.0, 0.0009  # before this age, and below this variance, it says nothing
+FORGET_NORMAL = 0.96  # of the slow level: about 25 days
+LEAST_SPREAD = 0.0009
+SPEAKING_AGE, SPEAKING_GAP = 7.0, 3.0  # assets older than this and seen within so many days speak for their market
+LARGE = 0.5  # counts are large where chance in the counting is less than this of the forecast's variance
+SKETCH_BINS, SKETCH_FINE, SKETCH_REACH = 512, 0.01, 6.0  # market_factor's; repeated here for the compiler's cache
 FLOOR, CEILING = 0.05, 20.0  # of the scale
+LEAST_NOISE, MOST_NOISE = 0.1, 1000.0
 ROOT_HALF = math.sqrt(0.5)
-PER_ROOT = 1.0 / np.sqrt(np.arange(1.0, 8.0))
 SEASON_DIAGONAL = (15, 21, 26, 30, 33, 35)
 PLACE = np.zeros((8, 8), dtype=np.int64)  # where P[i, j] is among the 36 values
 PLACE[np.triu_indices(8)] = PLACE.T[np.triu_indices(8)] = range(36)
 
 
 def tables(h: TrendParams) -> NDArray[np.float64]:
-    """(3, ages), by age in days: what is left of youth, and what makes the two leaky sums standard normal; beyond the
-    last age they change no more."""
+    """What is left of youth by age in days; beyond the last age nothing."""
     age = np.arange(max(512, math.ceil(40.0 * h.young_days)))
-    sums = [np.sqrt((1.0 - f * f) / (1.0 - f ** (2.0 * age + 1e-9))) for f in (FORGET_FAST, FORGET_SLOW)]
-    return np.array([np.exp(-age / h.young_days), *sums])
+    return np.asarray(np.exp(-age / h.young_days))
 
 
 @njit(cache=True)
@@ -116,60 +118,56 @@ def _begin(s: Any, p: Any, y: float, dow: int, h: Any) -> None:
                 p[i] += p[PLACE[j, i]]
     p[0] = h.observation_variance + math.exp(-y) + variance * 6.0 / 7.0
     p[8] = h.new_trend_sd * h.new_trend_sd
-    s[SCALE] = 1.0
-    s[NORMAL] = s[LEVEL]
-    s[SPREAD] = 0.02
-    s[WEIGHT] = h.scale_prior_days
+    s[SCALE] = s[NOISE] = 1.0
+    s[NORMAL], s[SPREAD] = s[LEVEL], 0.02
 
 
 @njit(cache=True)
-def _strongest(s: Any, out: Any, i: int) -> float:
-    """The strongest of the sums of the last 1..7 scores. Without branches: which it is cannot be foreseen."""
-    total = 0.0
-    best = 0.0
-    run = 0.0
-    lag = 0.0
+def _strongest(s: Any, gain: float, out: Any, i: int) -> float:
+    """The strongest of the matched filters for a step 0..6 days ago. The filter absorbs the share ``gain`` of a step
+    every day, less when it takes it for an outlier: what is left of it in the scores falls by ``left`` a day."""
+    left = math.sqrt(max(0.0, 1.0 - gain))
+    total = norm = best = run = lag = 0.0
     for k in range(min(7, int(s[AGE]))):
-        total += s[SCORES + k]
-        strength = abs(total) * PER_ROOT[k]
+        total = left * total + s[SCORES + k]
+        norm = left * left * norm + 1.0
+        strength = total * total / norm
         better = strength > best
         run = total if better else run
         lag = float(k) if better else lag
         best = max(best, strength)
     out[i, RUN] = run
     out[i, LAG] = lag
-    return best
+    return math.sqrt(best)
 
 
 @njit(cache=True)
-def _ramp(s: Any, by_age: Any, age: int) -> float:
-    """A ramp's score: the largest of two leaky sums of scores (exact variance for the age) and of the level's distance
-    from its own slow average, in units of how far it usually strays."""
-    fast, slow, away = s[FAST] * by_age[1, age], s[SLOW] * by_age[2, age], 0.0
-    if s[AGE] > NORMAL_AGE:
-        away = (s[LEVEL] - s[NORMAL]) / math.sqrt(s[SPREAD])
-    ramp = slow if abs(slow) > abs(fast) else fast
-    return away if abs(away) > abs(ramp) else ramp
+def _doubt(strength: float, h: Any) -> float:
+    """Probability of a day's strongest score if nothing changed: noise, normal and looked at several times over, or
+    one of the surprises that real series hold, whose tail is a power."""
+    noise = h.windows_tried * math.erfc(strength * ROOT_HALF)
+    if strength < 1.5:
+        return float(min(1.0, noise))
+    ratio = strength / h.surprise_scale
+    return float(min(1.0, noise + h.surprise_rate / (1.0 + ratio * ratio)))
 
 
 @njit(cache=True)
-def _join(s: Any, p: Any, h: Any, by_age: Any, out: Any, i: int) -> None:
-    """Rapid: the strongest sum of scores, corrected for the looks. Gradual: the posterior of b joined with a ramp's
-    score. What cannot come out otherwise than 1 or 0.5 is not computed."""
-    best = _strongest(s, out, i)
-    out[i, P_SAME] = min(1.0, h.windows_tried * math.erfc(best * ROOT_HALF))
-    ramp = _ramp(s, by_age, min(int(s[AGE]), by_age.shape[1] - 1))
+def _join(s: Any, gain: float, ramp: float, h: Any, out: Any, i: int) -> None:
+    """Rapid: the strongest step. Gradual: cumulative sums of the bounded score ``ramp``, falls weighing less, since to
+    fall slowly is the ordinary life of an asset."""
+    out[i, P_SAME] = _doubt(_strongest(s, gain, out, i), h)
+    bounded = min(max(ramp, -h.ramp_bound), h.ramp_bound)
+    s[RISING] = max(0.0, s[RISING] + bounded - h.ramp_allowance)
+    s[FALLING] = max(0.0, s[FALLING] - bounded - h.ramp_allowance)
+    falling = h.fall_weight * s[FALLING]
+    out[i, RISE] = s[RISING] if s[RISING] > falling else -falling
+    out[i, P_STILL] = min(1.0, math.exp(h.ramp_offset - h.ramp_slope * abs(out[i, RISE])))
+    out[i, P_TREND] = 1.0 - 0.5 * out[i, P_STILL]
     away = s[LEVEL] - s[NORMAL]
-    out[i, RISE] = ramp
     out[i, RISEN] = away
-    share = 1.0 / min(s[AGE] + 5.0, 60.0)
-    s[SPREAD] += share * (min(max(away * away, LEAST_SPREAD), 9.0 * s[SPREAD]) - s[SPREAD])
+    s[SPREAD] += (min(max(away * away, LEAST_SPREAD), 9.0 * s[SPREAD]) - s[SPREAD]) / min(s[AGE] + 5.0, 60.0)
     s[NORMAL] += (1.0 - FORGET_NORMAL) * away
-    if ramp * s[TREND] > 0.0 and abs(ramp) > 1.0:
-        rising = 1.0 - 2.0 * math.erfc(abs(ramp) * ROOT_HALF)
-        if rising > 0.5:
-            sure = 1.0 - 0.5 * math.erfc(abs(s[TREND]) / math.sqrt(s[SCALE] * p[8]) * ROOT_HALF)
-            out[i, P_TREND] = rising if sure > SURE else min(sure, rising)
 
 
 @njit(cache=True)
@@ -190,35 +188,47 @@ def _return(s: Any, p: Any, h: Any) -> None:
         p[PLACE[1, i]] = 0.0
     p[8] = h.new_trend_sd * h.new_trend_sd
     s[AGE] = 0.0
-    s[FAST] = 0.0
-    s[SLOW] = 0.0
+    s[RISING] = 0.0
+    s[FALLING] = 0.0
     s[NORMAL] = s[LEVEL]
 
 
 @njit(cache=True)
-def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, h: Any) -> float:
-    """Update by an observation ``error`` above its forecast of variance ``f`` (by the scale); returns its normal score.
+def _learn_noise(s: Any, product: float, h: Any) -> None:
+    """The innovations of the right filter are uncorrelated (Mehra 1970): their correlation says which way it is
+    wrong."""
+    s[NOISE] *= 1.0 - h.noise_pace * min(max(product, -2.0), 2.0)
+    s[NOISE] = min(max(s[NOISE], LEAST_NOISE), MOST_NOISE)
 
-    Student-t noise: an outlier is discounted, a second of the same sign is taken for a shift of the level.
+
+@njit(cache=True)
+def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, shift: float, dispersion: float, h: Any) -> None:
+    """Update by an observation ``error`` above its forecast of variance ``f`` (by the scale).
+
+    Student-t noise: an outlier is discounted, a second of the same sign is taken for a shift of the level. What the
+    market moved is neither; the state absorbs its share of it all the same, or levels would drift away.
     """
-    z2 = error * error / (s[SCALE] * f)
+    own = error - shift
+    z2 = own * own / (s[SCALE] * f)
     nu = h.tail
     score = (8.0 * nu + 1.0) / (8.0 * nu + 3.0) * math.sqrt(nu * math.log1p(z2 / nu))
-    if error < 0.0:
+    last = s[LAST_SCORE]
+    if own < 0.0:
         score = -score
-    last = s[SCORES]
-    shift = (
-        s[AGE] > 1.0 and s[GAP] < h.absent_days and score * last > 0.0 and min(abs(score), abs(last)) > h.shift_score
-    )
-    if shift:
-        extra = error * error / s[SCALE]
+    again = s[AGE] > 1.0 and s[GAP] < h.absent_days and score * last > 0.0
+    if again and min(abs(score), abs(last)) > h.shift_score:
+        extra = own * own / s[SCALE]
         p[0] += extra
         pb[0] += extra
         f += extra
     else:
         f *= max(1.0, (nu + z2) / (nu + 1.0))
-        s[WEIGHT] = min(s[WEIGHT] + 1.0, h.scale_memory_days)
-        s[SCALE] = min(max(s[SCALE] * (1.0 + (min(score * score, 9.0) - 1.0) / s[WEIGHT]), FLOOR), CEILING)
+        days = min(h.scale_prior_days + s[AGE] + 1.0, h.scale_memory_days)
+        usual = min(score * score, 9.0) / (dispersion * dispersion)
+        s[SCALE] = min(max(s[SCALE] * (1.0 + (usual - 1.0) / days), FLOOR), CEILING)
+        if s[GAP] < 1.0:  # scores that follow one another with opposite signs: more of it is noise, and less the level
+            _learn_noise(s, score * last / (dispersion * dispersion), h)
+    s[LAST_SCORE] = score
     k = 0
     for i in range(8):
         gain = pb[i] / f
@@ -226,14 +236,48 @@ def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, h: Any) -> float:
         for j in range(i, 8):
             p[k] -= gain * pb[j]
             k += 1
-    return float(score)
 
 
 @njit(cache=True)
-def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, out: Any, i: int) -> None:
+def _residual(count: float, expected: float, v: float) -> float:
+    """Standardised negative binomial residual: variance 1/mean + v of the log, normal in shape also where counts are
+    small (Anscombe's transform; asinh a - asinh b written as one logarithm)."""
+    a, b = v * (count + 0.375), v * (expected + 0.375)
+    return 2.0 / math.sqrt(v) * math.log((math.sqrt(a) + math.sqrt(a + 1.0)) / (math.sqrt(b) + math.sqrt(b + 1.0)))
+
+
+@njit(cache=True)
+def _score(s: Any, p: Any, pb: Any, count: float, m: float, fs: Any, effect: Any, h: Any, out: Any, i: int) -> None:
+    """Score a count against its forecast ``m`` (log) and absorb it; ``fs``: variances without and of the counting."""
+    structural, counting = fs
+    gain = pb[0] / (structural + counting)
+    _absorb(s, p, pb, math.log1p(count) - m, structural + counting, effect[0], effect[1], h)
+    wide = effect[1] * effect[1]
+    own, chance = h.tail_width * structural * s[SCALE] * wide, counting * s[SCALE]
+    v = own + wide * h.surprise_sd * h.surprise_sd
+    score = _residual(count, math.expm1(min(max(m + effect[0], 0.0), 40.0)), v)
+    away = s[ABSENT_DAYS]
+    if s[GAP] >= h.return_days:
+        _return(s, p, h)
+    s[GAP] = 0.0
+    s[ABSENT_DAYS] = 0.0
+    s[AGE] += 1.0
+    for k in range(6, 0, -1):
+        s[SCORES + k] = s[SCORES + k - 1]
+    s[SCORES] = score
+    out[i, SCORE] = score
+    _join(s, gain, score * math.sqrt((v + chance) / (own + chance)), h, out, i)
+    if away >= h.return_days and score > 0.0:  # that it came back at all is news: Laplace's rule of succession
+        out[i, P_SAME] = min(out[i, P_SAME], math.erfc(score * ROOT_HALF) / (away + 2.0))
+        out[i, RUN] = score
+        out[i, LAG] = 0.0
+
+
+@njit(cache=True)
+def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, effect: Any, out: Any, i: int) -> None:
     """One day of one asset that has been seen before."""
     seen = count >= 0.0
-    young = by_age[0, min(int(s[AGE]), by_age.shape[1] - 1)]
+    young = by_age[min(int(s[AGE]), by_age.shape[0] - 1)]
     gap = s[GAP] >= 1.0
     known = not gap or p[0] * s[SCALE] < h.gap_sd * h.gap_sd  # a gap widens the level only so far
     q_level = h.level_variance * (1.0 + h.young_boost * young) if known else 0.0
@@ -246,39 +290,66 @@ def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, o
     out[i, DAY_OFFSET] = m - s[LEVEL]
     out[i, PRIOR_LEVEL] = s[LEVEL]
     out[i, PRIOR_TREND] = s[TREND]
-    f = _variance(pb, dow) + h.observation_variance + 1.0 / (math.exp(min(m, 40.0)) + 0.5) / s[SCALE]
+    structural = _variance(pb, dow) + h.observation_variance * s[NOISE]
+    counting = 1.0 / (math.exp(min(m, 40.0)) + 0.5) / s[SCALE]
     out[i, MEAN] = m
-    out[i, UPPER_95] = s[SCALE] * f
+    out[i, UPPER_95] = s[SCALE] * (structural + counting)
     out[i, OUT_AGE] = s[AGE]
     if seen:
-        score = _absorb(s, p, pb, math.log1p(count) - m, f, h)
-        out[i, SCORE] = score
-        away = s[ABSENT_DAYS]
-        if s[GAP] >= h.return_days:
-            _return(s, p, h)
-        s[GAP] = 0.0
-        s[ABSENT_DAYS] = 0.0
-        s[AGE] += 1.0
-        for k in range(6, 0, -1):
-            s[SCORES + k] = s[SCORES + k - 1]
-        s[SCORES] = score
-        s[FAST] = FORGET_FAST * s[FAST] + score
-        s[SLOW] = FORGET_SLOW * s[SLOW] + score
-        _join(s, p, h, by_age, out, i)
-        if away >= h.return_days and score > 0.0:  # that it came back at all is news: Laplace's rule of succession
-            out[i, P_SAME] = min(out[i, P_SAME], math.erfc(score * ROOT_HALF) / (away + 2.0))
-            out[i, RUN] = score
-            out[i, LAG] = 0.0
+        _score(s, p, pb, count, m, (structural, counting), effect, h, out, i)
+
+
+@njit(cache=True)
+def _tell_market(s: Any, count: float, dow: int, h: Any, young: float, sketch: Any) -> None:
+    """Add the innovation of one asset to its market's sketch. Forecast and variance as in ``_day``; the state stays."""
+    m = s[LEVEL] + s[TREND]
+    p00, p0s, pss = s[COVARIANCE] + s[COVARIANCE + 8] + 2.0 * s[COVARIANCE + 1], 0.0, 0.0
+    if s[GAP] < 1.0:
+        m += h.young_drift * young
+    if dow < 6:
+        m += s[SEASON + dow]
+        p0s = s[COVARIANCE + 2 + dow] + s[COVARIANCE + 9 + dow]
+        pss = s[COVARIANCE + PLACE[2 + dow, 2 + dow]]
+    else:
+        for j in range(2, 8):
+            m -= s[j]
+            p0s -= s[COVARIANCE + j] + s[COVARIANCE + 7 + j]
+            for k in range(2, 8):
+                pss += s[COVARIANCE + PLACE[j, k]]
+    structural = p00 + 2.0 * p0s + pss + h.level_variance + h.observation_variance * s[NOISE]
+    error = math.log1p(count) - m
+    place = math.log(abs(error) / SKETCH_FINE + math.sqrt(error * error / (SKETCH_FINE * SKETCH_FINE) + 1.0))
+    place = (place if error > 0.0 else -place) + SKETCH_REACH
+    k = min(max(int(place * (SKETCH_BINS / (2.0 * SKETCH_REACH))), 0), SKETCH_BINS - 1)
+    sketch[k] += 1
+    counting = 1.0 / (math.exp(min(max(m, 0.0), 40.0)) + 0.5)
+    if counting < LARGE * (counting + structural * s[SCALE]):
+        sketch[SKETCH_BINS + k] += 1
 
 
 @njit(cache=True, nogil=True)
-def step(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, out: Any) -> None:
+def innovations(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, in_market: Any, sketch: Any) -> None:
+    """Add the day's one-step innovations of ``state[rows[i]]`` to ``sketch[market]`` (market_factor); the state stays
+    as it is. Assets younger than a week or long unseen say nothing. Arguments as in ``step``; sketch (markets, .)
+    int64."""
+    for i in range(rows.shape[0]):
+        s = state[rows[i]]
+        if counts[i] >= 0.0 and s[AGE] > SPEAKING_AGE and s[GAP] < SPEAKING_GAP:
+            market = in_market[rows[i]] if in_market.shape[0] else 0
+            _tell_market(s, counts[i], dow, h, by_age[min(int(s[AGE]), by_age.shape[0] - 1)], sketch[market])
+
+
+@njit(cache=True, nogil=True)
+def step(
+    state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, in_market: Any, effects: Any, out: Any
+) -> None:
     """Advance ``state[rows[i]]`` by one day with ``counts[i]``: NaN where not reported, negative where a
     complete report does not name the asset.
 
     state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64; dow 0 (Monday) to 6; by_age: ``tables``;
-    out (k, OUT_WIDTH) float64, where forecast and level are on the log scale (MEAN, variance in UPPER_95, OUT_LEVEL)
-    until ``to_counts``.
+    in_market (n,) int64, the market of each state row, or of length 0 where there is one only; effects (markets, 2):
+    ``MarketFactor.day``; out (k, OUT_WIDTH) float64, where forecast and level are on the log scale (MEAN, variance in
+    UPPER_95, OUT_LEVEL) until ``to_counts``.
     """
     pb = np.empty(8)
     s = np.empty(WIDTH)
@@ -289,10 +360,12 @@ def step(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, out:
             out[i, k] = 0.0
         out[i, P_SAME] = 1.0
         out[i, P_TREND] = 0.5
+        out[i, P_STILL] = 1.0
         if state[row, AGE] != NEVER:
             for k in range(WIDTH):
                 s[k] = state[row, k]
-            _day(s, p, pb, counts[i], dow, h, by_age, out, i)
+            effect = effects[in_market[row] if in_market.shape[0] else 0]
+            _day(s, p, pb, counts[i], dow, h, by_age, effect, out, i)
         elif counts[i] >= 0.0:
             _begin(s, p, math.log1p(counts[i]), dow, h)
             out[i, MEAN] = h.new_level

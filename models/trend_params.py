@@ -37,6 +37,7 @@ class TrendParams(NamedTuple):
     day_prior_sd: float = 0.03
     scale_memory_days: float = 60.0  # memory of the asset's own noise scale
     scale_prior_days: float = 15.0  # how many days the catalogue's scale is worth
+    noise_pace: float = 0.05  # how fast an asset's share of noise is learnt
     shift_score: float = 2.5  # two scores in a row of one sign beyond this are a shift, not outliers
     absent_days: float = 7.0  # absence from complete reports up to this long says nothing,
     absent_fall: float = 0.045  # each day beyond it lowers the expected level by this much (log),
@@ -47,3 +48,12 @@ class TrendParams(NamedTuple):
     half_width_80: float = 1.35  # half widths of the intervals in forecast standard deviations
     half_width_95: float = 2.5
     windows_tried: float = 3.0  # effective number of independent looks in 1..7 days (Sidak)
+    tail_width: float = 1.3  # scores that bound outliers make the scale too small by this (variance)
+    surprise_sd: float = 0.05  # log: what of a day's difference is ordinary even where the filter is sure
+    surprise_rate: float = 0.03  # real series hold surprises: P(strength > s) has a tail rate / (1 + (s/scale)^2)
+    surprise_scale: float = 2.0
+    ramp_bound: float = 0.6  # a day counts no more than this towards a ramp (in standard deviations) ...
+    ramp_allowance: float = 0.15  # ... and so much less each day
+    fall_weight: float = 0.75  # of a falling ramp against a rising one
+    ramp_offset: float = -0.7  # P(sum > s) if nothing changed: exp(offset - slope s)
+    ramp_slope: float = 0.7

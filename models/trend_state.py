@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models import region_kernel, trend_kernel
+from cuepoint.models import market_factor, region_kernel, trend_kernel
 from cuepoint.models.region_params import RegionParams
-from cuepoint.models.trend_bases import REVISABLE_DAYS, Archive, Arrays, Bases, Rows, States, Stored
+from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING, Archive, Arrays, Bases, Rows, States, Stored
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 3
+VERSION = 4
 CHUNK = 1024  # assets by which the arrays grow
 BLOCK = 2048  # assets at a time: what is computed of them stays in the cache
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ class ScoredDay(NamedTuple):
 
 
 _NO_DOUBT = np.empty(0)
-_Value = tuple[int, int, int | None, int, list[Stored]]
+_Value = tuple[int, int, int | None, int, list[Stored], list[tuple[int, list[list[float]]]]]
 Wanted = Callable[[ScoredDay], NDArray[np.bool_]]
 
 
@@ -83,6 +83,8 @@ class TrendState:
         self.bases = Bases(archive)
         self._now = Arrays.empty(0)
         self._by_age = trend_kernel.tables(self.params)
+        self._in_market = np.zeros(0, dtype=np.int64)  # one market
+        self._effects: dict[int, Floats] = {}  # by day, while it can be revised
 
     @property
     def base_day(self) -> int:
@@ -99,19 +101,33 @@ class TrendState:
             self._now.grow(-(-assets // CHUNK) * CHUNK)
         self.assets = max(self.assets, assets)
 
-    def step(self, day: int, wanted: Wanted = everything) -> ScoredDay:
-        """Score the next day for all assets; gives what it said of those ``wanted`` (whose argument has its forecasts
-        and levels still on the log scale). Raises ValueError unless it follows the last one."""
+    def sketch(self, day: int) -> market_factor.Sketch:
+        """What the assets' counts of the next day say of their market (1, WIDTH); nothing changes."""
+        sketch = market_factor.empty_sketch(1)
+        for first in range(0, self.assets, BLOCK):
+            rows = np.arange(first, min(first + BLOCK, self.assets), dtype=np.int64)
+            told = (self._now.trend, rows, self.observe(day, rows), (day - 1) % 7, self.params, self._by_age)
+            trend_kernel.innovations(*told, self._in_market, sketch)
+        return sketch
+
+    def step(self, day: int, wanted: Wanted = everything, effects: Floats = market_factor.NEUTRAL) -> ScoredDay:
+        """Score the next day for all assets, its market's ``effects`` removed (1, 2); gives what it said of those
+        ``wanted`` (whose argument has its forecasts and levels still on the log scale). The effects hold for the day
+        from then on, whatever is revised. Raises ValueError unless it follows the last one."""
         if self.day is not None and day != self.day + 1:
             raise ValueError(f"day {day} does not follow {self.day}")
         if self.day is None:
             self.first_day = day
         self.day = day
+        if effects is not market_factor.NEUTRAL:
+            self._effects[day] = np.array(effects, dtype=np.float64)
         blocks = []
         for first in range(0, max(1, self.assets), BLOCK):
             rows = np.arange(first, min(first + BLOCK, self.assets), dtype=np.int64)
             blocks.append(self._pick(self._advance(self._now, day, rows), wanted))
         self.bases.take(day, self._held())
+        for old in [d for d in self._effects if d <= self.base_day - SPACING]:
+            del self._effects[old]
         return ScoredDay(day, *(np.concatenate(parts) for parts in list(zip(*blocks, strict=True))[1:]))
 
     def refilter(self, day: int, rows: Rows, wanted: Wanted = everything) -> list[ScoredDay]:
@@ -145,17 +161,18 @@ class TrendState:
         that much more observation noise (powers of two, exact: which rows come together must not matter)."""
         filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
         doubt, dow = self._doubt(day, rows), (day - 1) % 7
+        market = (self._in_market, self._effects.get(day, market_factor.NEUTRAL))
         if not doubt.any():
-            trend_kernel.step(trend, rows, counts, dow, self.params, self._by_age, filtered)
+            trend_kernel.step(trend, rows, counts, dow, self.params, self._by_age, *market, filtered)
             return filtered
-        scale = trend[rows, trend_kernel.SCALE].astype(np.float64)
+        scale = trend[rows, trend_kernel.SCALE].astype(np.float64) * trend[rows, trend_kernel.NOISE]
         _, power = np.frexp(np.divide(doubt, scale, out=np.zeros(len(rows)), where=scale > 0.0))
         more = np.where((doubt > 0.0) & (scale > 0.0), np.ldexp(0.75, power), 0.0)
         for variance in np.unique(more).tolist():
             group = np.flatnonzero(more == variance)
             params = self.params._replace(observation_variance=self.params.observation_variance + variance)
             out = np.empty((len(group), trend_kernel.OUT_WIDTH))
-            trend_kernel.step(trend, rows[group], counts[group], dow, params, self._by_age, out)
+            trend_kernel.step(trend, rows[group], counts[group], dow, params, self._by_age, *market, out)
             filtered[group] = out
         return filtered
 
@@ -170,7 +187,8 @@ class TrendState:
         """The state as a versioned value and the arrays it speaks of, to be written one after the other."""
         self.bases.settle()
         stored, arrays = self.bases.to_value()
-        value = (VERSION, self.assets, self.day, self.first_day, stored)
+        effects = [(day, e.tolist()) for day, e in sorted(self._effects.items())]
+        value = (VERSION, self.assets, self.day, self.first_day, stored, effects)
         return msgspec.msgpack.encode(value), [*self._held(), *arrays]
 
     def load(self, blob: bytes | memoryview, data: NDArray[np.uint8]) -> None:
@@ -179,13 +197,14 @@ class TrendState:
             stated = msgspec.msgpack.decode(msgspec.msgpack.decode(blob, type=list[msgspec.Raw])[0])
             if stated != VERSION:
                 raise SnapshotError(f"trend state: version {stated}, this program reads {VERSION}")
-            _, assets, day, first_day, stored = msgspec.msgpack.decode(blob, type=_Value)
+            _, assets, day, first_day, stored, effects = msgspec.msgpack.decode(blob, type=_Value)
         except (msgspec.MsgspecError, IndexError) as error:
             raise SnapshotError(f"trend state: not readable ({error})") from error
         size = self._now.size_of(assets)
         now = Arrays.of(data[:size], assets).copy()
         self.bases.load(stored, data[size:])
         self.assets, self.day, self.first_day, self._now = assets, day, first_day, now
+        self._effects = {d: np.array(e, dtype=np.float64).reshape(-1, 2) for d, e in effects}
 
     def fingerprint(self, row: int) -> bytes:
         """All bits of one asset's present state, for comparison."""

@@ -145,6 +145,10 @@ class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
     upper_80: float
     lower_95: float
     upper_95: float
+    # streams above (below) the counterfactual from `start` to `day`, with its interval; null from programs before it
+    effect: float | None = None
+    effect_lower_95: float | None = None
+    effect_upper_95: float | None = None
 
 
 TrendMessage = TrendRecord | ReportOpened | ReportCompleted | ReportWithdrawn | TrendAmendment

@@ -15,12 +15,13 @@ import msgspec
 import numpy as np
 from numba import njit
 
-from cuepoint.models import region_kernel, trend_kernel
+from cuepoint.models import market_factor, region_kernel, trend_kernel
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.trend_params import TrendParams
 
 _TREND, _REGION = TrendParams(), RegionParams()
 _BY_AGE = trend_kernel.tables(_TREND)
+_ONE_MARKET, _NO_EFFECTS = np.zeros(0, dtype=np.int64), market_factor.NEUTRAL
 _STATUS, _OPENED = region_kernel.STATUS, region_kernel.OPENED
 
 
@@ -50,7 +51,7 @@ decode = msgspec.json.Decoder(Record | Opened | Completed).decode
 def advance(trend: Any, region: Any, rows: Any, counts: Any, day: int, work: Any) -> int:
     """One day of the assets of ``rows``; how many regions it opened. ``work``: what ``workspace`` gave, as long."""
     filtered, regions = work
-    trend_kernel.step(trend, rows, counts, (day - 1) % 7, _TREND, _BY_AGE, filtered)
+    trend_kernel.step(trend, rows, counts, (day - 1) % 7, _TREND, _BY_AGE, _ONE_MARKET, _NO_EFFECTS, filtered)
     region_kernel.follow(region, rows, counts, float(day), filtered, _REGION, regions)
     opened = 0
     for i in range(rows.shape[0]):

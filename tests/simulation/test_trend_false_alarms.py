@@ -25,11 +25,11 @@ def run(
 @pytest.mark.parametrize(
     ("noise", "walk", "week", "young", "later"),
     [
-        (0.0, 0.0, 0.0, 0.02, 0.1),
-        (0.05, 0.0, 0.0, 0.1, 0.1),
-        (0.05, 0.0, 0.1, 0.55, 0.1),  # a weekly swing the day prior does not know
-        (0.02, 0.03, 0.05, 0.35, 1.5),
-        (0.15, 0.0, 0.0, 0.45, 0.1),  # three times noisier than the hyperparameters expect
+        (0.0, 0.0, 0.0, 0.05, 0.1),
+        (0.05, 0.0, 0.0, 0.2, 0.1),
+        (0.05, 0.0, 0.1, 0.65, 0.1),  # a weekly swing the day prior does not know
+        (0.02, 0.03, 0.05, 0.5, 1.0),
+        (0.15, 0.0, 0.0, 0.7, 2.0),  # three times noisier than the hyperparameters expect
     ],
 )
 def test_false_regions_are_as_stated(noise: float, walk: float, week: float, young: float, later: float):

@@ -118,12 +118,6 @@ def test_a_slow_fader_raises_no_rapid_alarm(told: Told, song: tuple[str, str]):
     assert not [c for c in told.changes[asset] if c.kind == "rapid"]
 
 
-def test_a_catalogue_rises_on_the_day_its_artist_releases_an_album(told: Told):
-    (congratulations,) = told.ids["Congratulations", "Post Malone"]  # beerbongs & bentleys came on 27 April 2018
-    opened = [c for c in told.changes[congratulations] if c.status == "opened" and c.direction == "up"]
-    assert any(dt.date(2018, 4, 25) <= c.day <= dt.date(2018, 4, 30) for c in opened)
-
-
 def test_ids_revisions_and_endings_are_consistent(told: Told):
     assert told.dead == 0
     for changes in told.changes.values():
