@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cuepoint.models import trend_kernel
+from cuepoint.models.compiled import kept
 from cuepoint.models.report_kernel import Index
 from cuepoint.schemas.codec import type_name
 from cuepoint.schemas.trends import AssetDay
@@ -44,7 +44,7 @@ _TENS = 10.0 ** np.arange(309)
 _NULL = np.frombuffer(b"null", dtype=np.uint8)
 
 
-@njit(cache=True)
+@kept
 def _copy(source: Any, start: int, end: int, buffer: Any, at: int) -> int:
     for k in range(start, end):
         buffer[at] = source[k]
@@ -52,7 +52,7 @@ def _copy(source: Any, start: int, end: int, buffer: Any, at: int) -> int:
     return at
 
 
-@njit(cache=True)
+@kept
 def _whole(number: int, width: int, buffer: Any, at: int) -> int:
     """The last ``width`` digits of ``number``."""
     for k in range(width):
@@ -61,7 +61,7 @@ def _whole(number: int, width: int, buffer: Any, at: int) -> int:
     return at + width
 
 
-@njit(cache=True)
+@kept
 def _width(number: int) -> int:
     width = 1
     while number >= 10:
@@ -70,13 +70,13 @@ def _width(number: int) -> int:
     return width
 
 
-@njit(cache=True)
+@kept
 def _scaled(x: float, power: int) -> int:
     """x * 10 ** power, rounded."""
     return int(np.rint(x * _TENS[power] if power >= 0 else x / _TENS[-power]))
 
 
-@njit(cache=True)
+@kept
 def _plain(mantissa: int, width: int, power: int, buffer: Any, at: int) -> int:
     """mantissa * 10 ** power without an exponent, with a point."""
     if power >= 0:
@@ -95,7 +95,7 @@ def _plain(mantissa: int, width: int, power: int, buffer: Any, at: int) -> int:
     return _whole(mantissa % behind, -power, buffer, at + 1)
 
 
-@njit(cache=True)
+@kept
 def number(x: float, buffer: Any, at: int) -> int:
     """Write a finite number; returns where it ends."""
     if x <= -LEAST:
@@ -131,7 +131,7 @@ def number(x: float, buffer: Any, at: int) -> int:
     return _whole(abs(exponent), _width(abs(exponent)), buffer, at)
 
 
-@njit(cache=True)
+@kept
 def _write(
     rows: Any,
     counts: Any,

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models.report_kernel import PADDING, add_up, parse
+from cuepoint.models.report_kernel import LOOK_AHEAD, PADDING, add_up, parse
 from cuepoint.models.report_names import Names
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.trends import TrendRecord
@@ -123,7 +123,8 @@ class Forms:
         n = len(located.ends)
         names.reserve(n - first, int((located.ends[first:] - located.starts[first:]).sum()))
         rows, counts, which = (np.empty(n, dtype=np.int64) for _ in range(3))
-        end = int(parse(*located, first, self._text, len(self._head), self._places, names.table, rows, counts, which))
+        told = rows, counts, which, np.empty(LOOK_AHEAD, dtype=np.uint64)
+        end = int(parse(*located, first, self._text, len(self._head), self._places, names.table, *told))
         found = slice(first, end)
         forms = np.flatnonzero(np.bincount(which[found])).tolist()
         for form in forms:

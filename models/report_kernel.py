@@ -118,7 +118,7 @@ def fill(index: Any) -> None:
         index.table[slot] = (h & np.uint64(TAG)) | np.uint64(row + 1)
 
 
-@njit(cache=True)
+@kept
 def _id_end(buffer: Any, start: int, end: int, arena: Any, offsets: Any, known: int, guess: int) -> Any:
     """(where the id ends, its row if it is ``guess``, else -1); -1 for an id that is not plain ASCII.
 
@@ -138,7 +138,7 @@ def _id_end(buffer: Any, start: int, end: int, arena: Any, offsets: Any, known: 
     return -1, -1
 
 
-@njit(cache=True)
+@kept
 def _count(buffer: Any, p: int, end: int, text: Any, forms: Any, form: int) -> int:
     """The count of a record of this form whose id ends at ``p``, -1 for another form."""
     middle, tail = forms[form, 1] - forms[form, 0], forms[form, 2] - forms[form, 1]
@@ -158,7 +158,7 @@ def _count(buffer: Any, p: int, end: int, text: Any, forms: Any, form: int) -> i
     return count
 
 
-@njit(cache=True)
+@kept
 def _look_ahead(buffer: Any, starts: Any, ends: Any, first: int, last: int, head: int, index: Any, seen: Any) -> None:
     """Touch what finding the ids of the records ``first`` to ``last`` will need, so that the waits for memory overlap
     (1 M assets in no order: several times faster)."""
@@ -175,7 +175,7 @@ def _look_ahead(buffer: Any, starts: Any, ends: Any, first: int, last: int, head
         seen[i] = index.arena[seen[i]]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def parse(
     buffer: Any,
     starts: Any,
@@ -188,15 +188,16 @@ def parse(
     rows: Any,
     counts: Any,
     which: Any,
+    seen: Any,
 ) -> int:
     """Read records from ``first`` on; returns the first that is of no known form (or their number).
 
     buffer uint8: record i lies from starts[i] to ends[i], and at least PADDING bytes of something stand behind it, else
     it counts as of no known form; text uint8, padded: a head of ``head`` bytes, then what ``forms`` (k, 3) int64 points
     to: middle, tail and end of each open report's records; results in rows (n,) int64, counts (n,) int64 and which (n,)
-    int64, the form. New ids are entered into ``index``.
+    int64, the form; ``seen`` (LOOK_AHEAD,) uint64 is scratch. New ids are entered into ``index``.
     """
-    form, row, looked, seen = 0, -1, 0, np.empty(LOOK_AHEAD, dtype=np.uint64)
+    form, row, looked = 0, -1, 0
     arena, offsets, table, known = index  # taken apart here, once: every look into a tuple counts references
     last = buffer.shape[0] - PADDING
     for i in range(first, ends.shape[0]):
@@ -224,7 +225,7 @@ def parse(
     return int(ends.shape[0])
 
 
-@njit(cache=True, nogil=True)
+@loop
 def add_up(rows: Any, counts: Any, totals: Any) -> None:
     """totals[rows[i]] += counts[i], where a total below 0 means none yet."""
     for i in range(rows.shape[0]):

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from cuepoint.models.compiled import loop
 from cuepoint.models.report_amendments import Source
 from cuepoint.models.report_parts import NONE, Parts, Rows
 
@@ -32,7 +32,7 @@ class Observed(NamedTuple):
     doubt: Floats
 
 
-@njit(cache=True, nogil=True)
+@loop
 def complete(came: Any, lacking: Any, carried: Any, counts: Any, doubt: Any) -> None:
     """Raise ``counts`` (k,) of a day by the share they are expected to be; NaN where that cannot be said.
 
