@@ -16,8 +16,9 @@ from cuepoint.models.catalogue_assets import DSP_TAKEDOWN, PLAYLIST_ADD, TERRITO
 from cuepoint.models.catalogue_days import Cells, SimulatedCatalogue
 from cuepoint.models.catalogue_truth import asset_name, cause_of, effects_of, truth_lines
 from cuepoint.models.catalogue_world import CatalogueParams
-from cuepoint.ops.ingest_mapping import PRESETS, RowReader
+from cuepoint.ops.ingest_presets import PRESETS
 from cuepoint.ops.ingest_read import Source
+from cuepoint.ops.ingest_rows import RowReader
 from cuepoint.ops.simulate_catalogue import write_catalogue
 from cuepoint.schemas.consumption import Consumption
 from cuepoint.schemas.errors import ConfigurationError
@@ -126,11 +127,11 @@ def test_ingest_reads_the_files_and_cells_keep_their_contract(tmp_path: Path, ki
             for line in source.rows():
                 assert line.row is not None
                 row = reader.read(line.row)
-                assert row.asset is not None
-                assert row.asset.title == f"Simulated track {int(row.record.asset_id[4:])}"
+                assert row.about is not None
+                assert row.about.title == f"Simulated track {int(row.about.asset_id[4:])}"
                 fields = {k: v for k, v in line.row.items() if k not in ("title", "artist")}
                 cell = msgspec.convert(fields, Consumption, strict=False)
-                assert cell.day == row.record.day
+                assert cell.day == row.report.day
                 read += 1
                 late += "-late-" in path.name
     assert read == rows
