@@ -64,6 +64,7 @@ class ComposeSessions:
         self._rules = rules
         self._settings = settings or SessionSettings()
         self._partitions: dict[int, _Partition] = {}
+        PartitionSessions(self._settings).warm_up()
         self.repeats = self.late = 0  # events ignored as repeats, and absorbed after later ones, since the start
 
     @property
@@ -132,7 +133,7 @@ def _book(rules: Iterable[AdRule]) -> RuleBook:
 def _take_in(held: _Partition, book: RuleBook, batch: Batch, first: int, results: Results) -> None:
     """Take in the batch from record ``first`` on; a rule among them holds for the events behind it."""
     records, place = locate(batch.values), first
-    stamps = np.fromiter(batch.timestamps, dtype=np.int64, count=len(batch))
+    stamps = np.asarray(batch.timestamps, dtype=np.int64)
     while place < len(batch):
         place = held.sessions.run(records, place, stamps, book, results)
         if place < len(batch):

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
+import numpy as np
 
 from cuepoint.models.count_events import DecisionCounter, PlaybackCounter
 from cuepoint.models.count_tally import Tally
-from cuepoint.models.session_decode import decode_events
+from cuepoint.models.report_columns import Located, locate
+from cuepoint.models.session_rows import STATE_VERSION
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.models.session_state import STATE_VERSION
 from cuepoint.schemas.codec import decoder, explain
 from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.faults import DeadLetter
@@ -153,20 +154,22 @@ class CountEvents(_Count):
     def __init__(self, counters: Counters, settings: SessionSettings | None = None) -> None:
         super().__init__(counters)
         self._settings = settings or SessionSettings()
+        self._new().sessions.warm_up()
 
     def _new(self) -> PlaybackCounter:
         return PlaybackCounter(self._settings)
 
     def _fold(self, counter: PlaybackCounter, batch: Batch, start: int, stop: int) -> tuple[Tally, list[Outgoing]]:
         # events that do not decode are the session agent's dead letters: one record, one dead letter
-        events, places, _ = decode_events(batch.values[start:stop])
-        return counter.count(events, [batch.timestamps[start + place] for place in places]), []
+        buffer, starts, ends = locate(batch.values)
+        stamps = np.asarray(batch.timestamps, dtype=np.int64)
+        return counter.count(Located(buffer, starts[start:stop], ends[start:stop]), stamps[start:stop]), []
 
     def _rows(self, counter: PlaybackCounter) -> dict[str, Any]:
-        return counter.engine.rows()
+        return counter.sessions.rows()
 
     def _load(self, counter: PlaybackCounter, rows: dict[str, Any]) -> None:
-        counter.engine.load(rows)
+        counter.sessions.load(rows)
 
 
 class CountDecisions(_Count):

@@ -3,100 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cuepoint.models.count_keys import VIEW_S
-from cuepoint.models.count_tally import NO_CATEGORY, Tally
+from cuepoint.models.count_tally import HOUR_MS, NO_CATEGORY, Tally
+from cuepoint.models.report_columns import Located
 from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_says import KINDS, Texts
 from cuepoint.models.session_decide import Results
-from cuepoint.models.session_engine import Outcome, SessionEngine
+from cuepoint.models.session_events import AD_TYPES
+from cuepoint.models.session_kernel import APPLIED, RULE_ID
+from cuepoint.models.session_partition import PartitionSessions
+from cuepoint.models.session_results import Marked
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.schemas.errors import ContractError
-from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.playback import AdDecision
 
+Ints = NDArray[np.int64]
 _AD_METRICS = {
-    "ad_started": "ad_starts",
-    "ad_completed": "ad_completes",
-    "ad_skipped": "ad_skips",
-    "ad_clicked": "ad_clicks",
-    "ad_failed": "ad_failures",
+    KINDS.index("ad_started"): "ad_starts",
+    KINDS.index("ad_completed"): "ad_completes",
+    KINDS.index("ad_skipped"): "ad_skips",
+    KINDS.index("ad_clicked"): "ad_clicks",
+    KINDS.index("ad_failed"): "ad_failures",
 }
 FORGET_MS = 2 * 3_600_000
 _EMPTY = RuleBook()
 
 
 class PlaybackCounter:
-    """Follows sessions as the session engine does, without rules, and counts what each event adds.
+    """Follows sessions as the session agent does, without rules, and counts what each event adds.
 
-    Events the engine refuses (beyond the video, of a closed session) are not counted; they are the session agent's
-    dead letters.
+    Events that are refused (beyond the video, of a closed session) are not counted; they are the session agent's dead
+    letters.
     """
 
     def __init__(self, settings: SessionSettings) -> None:
-        self.engine = SessionEngine(settings)
+        self.sessions = PartitionSessions(settings, marking=True)
 
-    def count(self, events: Sequence[PlayerEvent], stamps: Sequence[int]) -> Tally:
-        """The increments of these events, in the order of the log."""
-        tally, out = Tally(), Results()
-        for event, stamp in zip(events, stamps, strict=True):
-            session = self.engine.sessions.get(event.session_id)
-            before = (-1, 0.0, 0.0, True) if session is None else _marks(session)
-            try:
-                outcome = self.engine.step(event, stamp, _EMPTY, out)
-            except ContractError:
-                continue
-            if outcome is Outcome.REPEATED:
-                continue
-            at_ms = event.received_at or max(stamp, 0)
-            if event.kind in _AD_METRICS:
-                _count_ad(tally, self.engine, event, at_ms)
-            if outcome is Outcome.APPLIED:
-                if session is None:
-                    tally.add(at_ms, "sessions", 1, {})
-                _count_play(tally, self.engine, event, at_ms, before)
+    def count(self, records: Located, stamps: Ints) -> Tally:
+        """The increments of these records, in the order of the log; rules among them are passed over."""
+        tally, out, place = Tally(), Results(), 0
+        while place < len(records.ends):
+            place = self.sessions.run(records, place, stamps, _EMPTY, out) + 1
+        for marked in out.marked:
+            _count_plays(tally, marked)
+            _count_ads(tally, marked)
         return tally
 
 
-def _marks(session: Any) -> tuple[int, float, float, bool]:
-    return session.view_seq, session.session_played_s, session.view_played_s, session.completed
+def _count_plays(tally: Tally, marked: Marked) -> None:
+    m, hours = marked.marks, _hours(marked)
+    applied = m["outcome"] == APPLIED
+    for hour, opened in zip(*np.unique(hours[applied & m["opened"]], return_counts=True), strict=True):
+        tally.add(int(hour) * HOUR_MS, "sessions", int(opened), {})
+    applied &= m["video_id"] >= 0
+    before_s = np.where(m["new_view"], 0.0, m["view_before_s"])
+    complete_before = m["was_complete"] & ~m["new_view"]
+    seen = (m["view_after_s"] >= VIEW_S) | m["is_complete"]
+    amounts = {
+        "plays": m["new_view"],
+        "watch_ms": np.rint(np.maximum(m["after_s"] - m["before_s"], 0.0) * 1000.0),
+        "completions": m["is_complete"] & ~complete_before,
+        "views": seen & ~complete_before & (before_s < VIEW_S),
+    }
+    columns = np.stack([hours, m["video_id"], m["category"]])[:, applied]
+    groups, group_of = _groups(columns)
+    for metric, by_event in amounts.items():
+        sums = np.bincount(group_of, weights=by_event[applied], minlength=groups.shape[1])
+        for k in np.flatnonzero(sums).tolist():
+            hour, video, category = groups[:, k].tolist()
+            tally.add(hour * HOUR_MS, metric, int(sums[k]), _video_names(video, category, marked.texts))
 
 
-def _count_ad(tally: Tally, engine: SessionEngine, event: PlayerEvent, at_ms: int) -> None:
-    session = engine.sessions[event.session_id]
-    names = _video_names(session.video_id, session.category)
-    if event.rule_id is not None:
-        names["rule"] = event.rule_id
-    if event.ad_type is not None:
-        names["format"] = event.ad_type
-    tally.add(at_ms, _AD_METRICS[event.kind], 1, names)
+def _count_ads(tally: Tally, marked: Marked) -> None:
+    m, cells, n = marked.marks, marked.events.cells, len(marked.marks)
+    ads = np.flatnonzero((m["outcome"] > 0) & np.isin(cells["kind"], list(_AD_METRICS)))
+    rules = marked.events.texts[:n, RULE_ID]
+    columns = np.stack([_hours(marked), m["video_id"], m["category"], rules, cells["ad"], cells["kind"]])[:, ads]
+    groups, group_of = _groups(columns)
+    for k, amount in enumerate(np.bincount(group_of, minlength=groups.shape[1]).tolist()):
+        hour, video, category, rule, ad, kind = groups[:, k].tolist()
+        names = _video_names(video, category, marked.texts)
+        if rule > 0:
+            names["rule"] = marked.texts[rule]
+        if ad > 0:
+            names["format"] = AD_TYPES[ad - 1]
+        tally.add(hour * HOUR_MS, _AD_METRICS[kind], amount, names)
 
 
-def _count_play(
-    tally: Tally, engine: SessionEngine, event: PlayerEvent, at_ms: int, before: tuple[int, float, float, bool]
-) -> None:
-    session = engine.sessions[event.session_id]
-    if session.video_id is None:
-        return
-    view_seq, session_s, view_s, completed = before
-    names = _video_names(session.video_id, session.category)
-    if session.view_seq != view_seq:
-        tally.add(at_ms, "plays", 1, names)
-        view_s, completed = 0.0, False
-    watched_s = session.session_played_s - session_s
-    if watched_s > 0.0:
-        tally.add(at_ms, "watch_ms", round(watched_s * 1000.0), names)
-    if session.completed and not completed:
-        tally.add(at_ms, "completions", 1, names)
-    reached = session.view_played_s >= VIEW_S
-    viewed_before = completed or view_s >= VIEW_S
-    if (reached or session.completed) and not viewed_before:
-        tally.add(at_ms, "views", 1, names)
+def _hours(marked: Marked) -> Ints:
+    received, n = marked.events.cells["received_at"], len(marked.marks)
+    at_ms: Ints = np.where(received > 0, received, np.maximum(marked.stamps[:n], 0))
+    return at_ms // HOUR_MS
 
 
-def _video_names(video_id: str | None, category: str) -> dict[str, str]:
-    names = {"category": category or NO_CATEGORY}
-    if video_id is not None:
-        names["video"] = video_id
+def _groups(columns: Ints) -> tuple[Ints, Ints]:
+    """(the different columns, which of them each one is)."""
+    which = np.zeros(columns.shape[1], dtype=np.int64)
+    if not columns.shape[1]:
+        return columns, which
+    for row in columns:
+        low = row.min()
+        which = np.unique(which * (row.max() - low + 1) + (row - low), return_inverse=True)[1]
+    first = np.unique(which, return_index=True)[1]
+    return columns[:, first], which
+
+
+def _video_names(video: int, category: int, texts: Texts) -> dict[str, str]:
+    names = {"category": texts[category] or NO_CATEGORY}
+    if video >= 0:
+        names["video"] = texts[video]
     return names
 
 

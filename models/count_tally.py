@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cuepoint.models.count_keys import of_hour
 
 Increments = dict[str, dict[str, int]]
-_HOUR_MS = 3_600_000
+HOUR_MS = 3_600_000
 NO_CATEGORY = "none"
 
 
@@ -28,7 +28,7 @@ class Tally:
         >>> tally.increments["video:2023-11-14"]
         {'v1|plays': 1}
         """
-        day, hour, part = of_hour(at_ms // _HOUR_MS)
+        day, hour, part = of_hour(at_ms // HOUR_MS)
         self._put(f"total:{day}", metric, amount)
         self._put(f"hour:{hour}", metric, amount)
         self._put(f"day_part:{day}", f"{part}|{metric}", amount)

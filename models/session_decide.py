@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cuepoint.models.rule_fields import ad_length_s
 from cuepoint.models.rule_plan import CompiledRule
@@ -33,12 +33,13 @@ class RuleFault(NamedTuple):
 class Results:
     """What a run over events gave. ``refused`` pairs the event's place in the run with the error."""
 
-    __slots__ = ("decisions", "faults", "late", "refused", "repeats")
+    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats")
 
     def __init__(self) -> None:
         self.decisions: list[AdDecision] = []
         self.faults: list[RuleFault] = []
         self.refused: list[tuple[int, ContractError]] = []
+        self.marked: list[Any] = []
         self.repeats = self.late = 0
 
 

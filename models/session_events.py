@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -16,18 +16,20 @@ from cuepoint.models.session_parser import CHOICES, EVENT, LENGTH_BITS, SESSION,
 from cuepoint.schemas.codec import decoder, explain, type_name
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
-from cuepoint.schemas.rules import AdRule
+from cuepoint.schemas.rules import AdRule, AdType
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _RULE = f'{{"type":"{type_name(AdRule)}",'.encode()
 _decode = decoder(PlayerEvent).decode
+AD_TYPES: tuple[str, ...] = get_args(AdType)
 
 
 class Events(NamedTuple):
     """``cells[k]`` is record ``first + k``.
 
-    ``texts`` (n, TEXTS) int32 are rows of Names, 0 for an empty text, -1 for no video; ``spans`` say where they stand
-    in the buffer. ``decoded`` has the events that the strict decoder read, ``refused`` the error of those it refused.
+    ``texts`` (n, TEXTS) int32 are rows of Names, 0 for an empty text, -1 for no video or rule; ``spans`` say where they
+    stand in the buffer. ``decoded`` has the events that the strict decoder read, ``refused`` the error of those it
+    refused.
     """
 
     first: int
@@ -88,6 +90,7 @@ def _read_exactly(events: Events, k: int, value: bytes, names: Names) -> None:
     cell["seq"], cell["received_at"], cell["position_s"] = event.seq, event.received_at, event.position_s
     cell["from_s"] = -1.0 if event.from_position_s is None else event.from_position_s
     cell["duration_s"], cell["registered"] = event.duration_s or 0.0, event.registered
+    cell["ad"] = AD_TYPES.index(event.ad_type) + 1 if event.ad_type else 0
     cell["kind"], cell["read"] = KINDS.index(event.kind), True
     for column, name in enumerate(TEXTS):
         text = getattr(event, name)

@@ -26,6 +26,7 @@ from cuepoint.models.rule_kernel import (
     gap_s,
     plan_of,
     played_s,
+    view_s,
 )
 from cuepoint.models.session_occasions import (  # fmt: skip
     ACTED,
@@ -61,7 +62,7 @@ from cuepoint.models.session_occasions import (  # fmt: skip
 
 MAX_MISSING = 64  # sequence numbers remembered as lost, so that a late event is told from a repeat
 SWEEP_MS = 60_000
-SESSION_ID, VIDEO_ID, CATEGORY, CHANNEL, DEVICE, COUNTRY, VALUE = range(7)  # columns of an event's texts
+SESSION_ID, VIDEO_ID, CATEGORY, CHANNEL, DEVICE, COUNTRY, VALUE, RULE_ID = range(8)  # columns of an event's texts
 CLOSED, TOO_MANY, NO_VIDEO, BAD_POSITION, BAD_FROM_POSITION = range(1, 6)  # why an event is refused
 DONE, SWEEP, RULES, FULL = range(4)  # why the loop stopped
 # the control array, behind what rule_kernel needs: where the loop stands, what it counted, what bounds it
@@ -69,6 +70,7 @@ DONE, SWEEP, RULES, FULL = range(4)  # why the loop stopped
     NEXT, CLOCK, SWEPT_AT, SESSIONS, REFUSALS, REPEATS, LATE, TIMEOUT, GRACE, SKEW, MAX_SESSIONS, SINCE,
     BEFORE, ASKED_AT, CONTROLS,
 ) = range(4, 19)  # fmt: skip
+APPLIED, ABSORBED = 1, 2  # outcomes
 FORGOTTEN = -2  # of a session's row: it was closed for good
 
 
@@ -315,12 +317,21 @@ def _step(  # noqa: PLR0911, PLR0912 - one way out for each outcome
     if e.seq <= s.seq:
         new = _absorb(s, state.missing[row], e, texts[i])
         control[LATE if new else REPEATS] += 1
+        if new and out.marks.shape[0]:
+            m = out.marks[i]
+            m.outcome, m.video_id, m.category = ABSORBED, s.video_id, s.category
         return DONE
     if not control[SINCE] <= at_ms < control[BEFORE]:
         control[ASKED_AT] = at_ms
         return RULES
+    view_seq, before_s, view_before_s, was_complete = s.view_seq, played_s(s), view_s(s), s.completed
     if not _advance(tables, s, e, texts[i], state, i, at_ms, state.missing[row], out):
         return DONE
+    if out.marks.shape[0]:
+        m = out.marks[i]
+        m.outcome, m.video_id, m.category, m.opened = APPLIED, s.video_id, s.category, fresh
+        m.new_view, m.was_complete, m.is_complete = s.view_seq != view_seq, was_complete, s.completed
+        m.before_s, m.after_s, m.view_before_s, m.view_after_s = before_s, played_s(s), view_before_s, view_s(s)
     if fresh:
         state.row_of[texts[i, SESSION_ID]] = row
         control[SESSIONS] += 1
@@ -343,7 +354,7 @@ def _compiled(_sources: int) -> tuple[Callable[..., int], Callable[..., None]]:
 
     @loop
     def run(tables: Any, events: Any, texts: Any, stamps: Any, state: Any, out: Any) -> int:
-        """Take in events (n,) EVENT with texts (n, 7) int32, from control[NEXT] on; DONE, or why it stopped before the
+        """Take in events (n,) EVENT with texts (n, 8) int32, from control[NEXT] on; DONE, or why it stopped before the
         event at control[NEXT]. ``stamps`` (n,) int64 are the broker's times (ms; 0 or less: none)."""
         _sources  # noqa: B018
         control, room = state.control, state.due.shape[0]

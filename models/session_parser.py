@@ -22,8 +22,17 @@ from cuepoint.models.compiled import inner, loop
 from cuepoint.schemas.playback import PlayerEventKind
 from cuepoint.schemas.rules import AdType
 
-TEXTS = ("session_id", "video_id", "category", "channel", "device", "country", "action")  # columns of spans and texts
-SESSION, VIDEO, CATEGORY, CHANNEL, DEVICE, COUNTRY, ACTION = range(len(TEXTS))
+TEXTS = (
+    "session_id",
+    "video_id",
+    "category",
+    "channel",
+    "device",
+    "country",
+    "action",
+    "rule_id",
+)  # columns of spans and texts
+SESSION, VIDEO, CATEGORY, CHANNEL, DEVICE, COUNTRY, ACTION, RULE = range(len(TEXTS))
 LENGTH_BITS = 13  # of a span, which is start << LENGTH_BITS | length
 EVENT = np.dtype(
     [
@@ -31,7 +40,9 @@ EVENT = np.dtype(
         ("from_s", "f8"),  # negative: not given
         ("duration_s", "f8"),  # 0: not given
         ("event_id", "i8"),  # a span
-        ("kind", "u1"), ("registered", "?"), ("read", "?"),
+        ("kind", "u1"),
+        ("ad", "u1"),  # which of the ad types, from 1 on; 0: not given
+        ("registered", "?"), ("read", "?"),
     ],
     align=True,
 )  # fmt: skip
@@ -53,7 +64,7 @@ _KIND_OF = np.array(
     [_NUMBER, _IDENTIFIER, _NUMBER, _NUMBER, _NUMBER, _TEXT, _TEXT, _IDENTIFIER, _FLAG, _TEXT, _TEXT, _TEXT,
      _IDENTIFIER, _IDENTIFIER, _CHOICE]
 )  # fmt: skip
-_COLUMN_OF = np.array([-1, VIDEO, -1, -1, -1, CATEGORY, CHANNEL, -1, -1, DEVICE, COUNTRY, ACTION, -1, -1, -1])
+_COLUMN_OF = np.array([-1, VIDEO, -1, -1, -1, CATEGORY, CHANNEL, -1, -1, DEVICE, COUNTRY, ACTION, -1, RULE, -1])
 _RECEIVED, _POSITION, _FROM, _DURATION = 0, 2, 3, 4  # of the optional fields, the numbers
 
 
@@ -190,6 +201,7 @@ def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ad
             p = p if which >= 0 else -1
         elif kind == _CHOICE:
             which, p = _one_of(buffer, p, ads, ads_at)
+            event.ad = which + 1
             p = p if which >= 0 else -1
         else:
             an_id = kind == _IDENTIFIER
@@ -250,7 +262,7 @@ def parse_events(buffer: Any, starts: Any, ends: Any, first: int, choices: Any, 
         i = first + k
         event = events[k]
         event.received_at, event.position_s, event.from_s, event.duration_s = 0, 0.0, -1.0, 0.0
-        event.registered = False
+        event.registered, event.ad = False, 0
         spans[k, :] = 0
         in_reach = ends[i] + _WORD <= buffer.shape[0]  # what is compared word by word may be looked at a word too far
         event.read = in_reach and _event(buffer, starts[i], ends[i], event, spans[k], choices)

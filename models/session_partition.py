@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import session_kernel as kernel
-from cuepoint.models.report_columns import Located
+from cuepoint.models.report_columns import Located, locate
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.rule_kernel import DECISIONS, FREE, FREE_LEFT, STAMPS
@@ -18,10 +18,10 @@ from cuepoint.models.rule_says import Texts
 from cuepoint.models.rule_tables import LaidOut, lay_out
 from cuepoint.models.session_decide import Results
 from cuepoint.models.session_events import read_events
-from cuepoint.models.session_results import build_decisions, build_refusals
+from cuepoint.models.session_results import Marked, build_decisions, build_refusals
 from cuepoint.models.session_rows import TEXTS, load_rows, session_rows
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.models.session_table import DECISION, DUE, REFUSAL, SESSION, TALLY, Out, State
+from cuepoint.models.session_table import DECISION, DUE, MARK, REFUSAL, SESSION, TALLY, Out, State
 
 SLICE = 4096  # events read and taken in at once: their columns are still in the processor's cache
 MAX_REMEMBERED = 500_000  # closed sessions
@@ -32,9 +32,9 @@ _FOREVER = 2**62
 
 class PartitionSessions:
     """``clock`` is the partition's time: the highest ``received_at`` so far, never more than the allowed skew ahead
-    of the broker."""
+    of the broker. ``marking``: results say of each event what it changed."""
 
-    def __init__(self, settings: SessionSettings) -> None:
+    def __init__(self, settings: SessionSettings, *, marking: bool = False) -> None:
         self._closed = np.empty(0, dtype=np.int32)  # ids closed for good, oldest first
         self._closed_at = np.empty(0, dtype=np.int64)
         control = np.zeros(kernel.CONTROLS, dtype=np.int64)
@@ -54,9 +54,11 @@ class PartitionSessions:
         )
         self._control = control
         control[FREE] = -1
-        self._settings, self._worth_forgetting = settings, 2 * _MANY_NAMES
+        self._marking, self._worth_forgetting = marking, 2 * _MANY_NAMES
         self._laid_out: dict[int, tuple[ActiveRules, LaidOut]] = {}
-        self._out = Out(np.empty(0, dtype=DECISION), np.empty((0, _FIELDS)), np.empty(_FEW, dtype=REFUSAL))
+        self._out = Out(
+            np.empty(0, dtype=DECISION), np.empty((0, _FIELDS)), np.empty(_FEW, dtype=REFUSAL), np.empty(0, MARK)
+        )
 
     @property
     def clock(self) -> int:
@@ -84,6 +86,11 @@ class PartitionSessions:
                 break
         return place
 
+    def warm_up(self) -> None:
+        """Compile what is not compiled yet (seconds, once on a machine), before there is anything to wait for it."""
+        self._run(locate([]), range(0), np.empty(0, dtype=np.int64), RuleBook(), Results())
+        kernel.release(self.sessions, np.empty(0, dtype=np.int64), self._state.tallies, self._control)
+
     def _run(self, records: Located, part: range, stamps: NDArray[np.int64], book: RuleBook, out: Results) -> int:
         """Take in a part of the records; how many of them, which are fewer where a rule follows."""
         self._forget_names()
@@ -93,6 +100,9 @@ class PartitionSessions:
         self._reserve(len(part), 2 * len(rules.rules) + _FEW, rules.most_due)
         control[kernel.NEXT] = control[kernel.REPEATS] = control[kernel.LATE] = 0
         refused = [*events.refused]
+        if self._marking:
+            self._out = self._out._replace(marks=np.zeros(len(events.cells), dtype=MARK))
+            out.marked.append(Marked(events, self._out.marks, times, self._texts))
         why = -1
         while why != kernel.DONE:
             control[DECISIONS] = control[kernel.REFUSALS] = 0
@@ -114,7 +124,7 @@ class PartitionSessions:
     def _found(self) -> Out:
         decisions, refusals = int(self._control[DECISIONS]), int(self._control[kernel.REFUSALS])
         out = self._out
-        return Out(out.decisions[:decisions], out.values[:decisions], out.refusals[:refusals])
+        return Out(out.decisions[:decisions], out.values[:decisions], out.refusals[:refusals], out.marks)
 
     # ---- rules
 

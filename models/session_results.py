@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ from cuepoint.models.session_events import Events
 from cuepoint.models.session_table import Out
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import AdDecision
+
+
+class Marked(NamedTuple):
+    """What the events of a part changed: ``marks`` (n,) MARK; ``stamps`` (at least n,) the broker's times."""
+
+    events: Events
+    marks: NDArray[Any]
+    stamps: NDArray[np.int64]
+    texts: Texts
 
 
 def build_decisions(found: Out, rules: LaidOut, events: Events, texts: Texts, out: Results) -> None:

@@ -111,6 +111,15 @@ DECISION = np.dtype(
     align=True,
 )  # fmt: skip
 REFUSAL = np.dtype([("place_s", "f8"), ("limit_s", "f8"), ("event", "i4"), ("why", "i4")], align=True)
+# What an event changed of its session, for those who count; all zero for a repeat or a refusal.
+MARK = np.dtype(
+    [
+        ("before_s", "f8"), ("after_s", "f8"), ("view_before_s", "f8"), ("view_after_s", "f8"),  # seconds played
+        ("video_id", "i4"), ("category", "i4"),  # after it
+        ("outcome", "u1"), ("opened", "?"), ("new_view", "?"), ("was_complete", "?"), ("is_complete", "?"),
+    ],
+    align=True,
+)  # fmt: skip
 
 
 class Tables(NamedTuple):
@@ -140,8 +149,9 @@ class State(NamedTuple):
 
 
 class Out(NamedTuple):
-    """What a run gives; ``values`` (decisions, fields) are those of the rule's criteria."""
+    """Results; ``values`` (decisions, fields) are those of the rule's criteria; ``marks`` (events,), or none."""
 
     decisions: NDArray[Any]
     values: NDArray[np.float64]
     refusals: NDArray[Any]
+    marks: NDArray[Any]

@@ -135,6 +135,9 @@ class Numbers(Cells[int]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Ints:
+        return np.array(self._values, dtype=dtype, copy=copy)
+
     def _read(self) -> list[int]:
         return cast(list[int], self._values.tolist())
 
