@@ -59,7 +59,7 @@ class _Broken(NamedTuple):
     at: int
     key: bytes | None
     value: bytes
-    error: msgspec.MsgspecError
+    error: Exception
 
 
 class RecordHistory:
@@ -112,7 +112,7 @@ class RecordHistory:
                 message = decode(value)
                 if not isinstance(message, AdRule):  # rules stand among the player events; the API keeps them
                     recorded.append(Recorded(offset, at, message))
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 broken.append(_Broken(offset, at, key, value, error))
         return recorded, broken
 

@@ -25,6 +25,13 @@ class ConnectionSettings(BaseSettings):
     broker_request_timeout_s: float = Field(
         30.0, gt=0, le=600, description="how long an answer or acknowledgement of the broker is waited for"
     )
+    metadata_age_s: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="how often workers ask which topics there are: a broker that comes back may at first not know ours,"
+        " and a group shared out then owns nothing until somebody looks again",
+    )
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group name")
     log_id: str = Field(
         "",

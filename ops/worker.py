@@ -52,6 +52,7 @@ def worker_options(settings: Settings) -> WorkerOptions:
         log_id=settings.log_id,
         session_timeout_s=settings.broker_session_timeout_s,
         request_timeout_s=settings.broker_request_timeout_s,
+        metadata_age_s=settings.metadata_age_s,
         fetch_wait_ms=settings.fetch_wait_ms,
         fetch_partition_bytes=settings.fetch_partition_bytes,
         commit_interval_s=settings.commit_interval_s,

@@ -102,7 +102,7 @@ def _counts(settings: Settings, redis: Redis) -> Role:
     from cuepoint.streams.redis_counters import RedisCounters
 
     counters = RedisCounters(redis, settings.log_id, count_keys.ttl_s)
-    feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session)
+    feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session, settings.log_id)
     counting: list[Processor] = [CountEvents(counters, _session_settings(settings)), CountDecisions(counters)]
     return Role(agents=[*counting, ServeDecisions(feed)])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +16,8 @@ from redis.exceptions import RedisError
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import AdDecision
+from cuepoint.streams.processor import StateLost
+from cuepoint.streams.redis_counters import OFFSETS
 from cuepoint.streams.tasks import end
 
 _KEY = "cuepoint:decisions:"
@@ -42,22 +45,36 @@ return new
 """
 
 
-class DecisionFeed:
-    """``keep`` decisions of a session are kept for ``ttl_s`` after the last one. Methods raise Unavailable."""
+# KEYS: offsets. ARGV: field, the offset expected, the new one. -1: it is another, and lower than the new one.
+_ADVANCE = """
+local stored = redis.call('HGET', KEYS[1], ARGV[1]) or '-1'
+if stored ~= ARGV[2] then return tonumber(stored) >= tonumber(ARGV[3]) and 0 or -1 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
 
-    def __init__(self, redis: Redis, ttl_s: int = 21_600, keep: int = 10_000) -> None:
-        self._redis, self._ttl_s, self._keep = redis, ttl_s, keep
-        self._script = redis.register_script(_WRITE)
+
+class DecisionFeed:
+    """``keep`` decisions of a session are kept for ``ttl_s`` after the last one; ``log_id`` is the incarnation of the
+    log that offsets belong to. Methods raise Unavailable."""
+
+    def __init__(self, redis: Redis, ttl_s: int = 21_600, keep: int = 10_000, log_id: str = "") -> None:
+        self._redis, self._ttl_s, self._keep, self._log_id = redis, ttl_s, keep, log_id
+        self._script, self._advance = redis.register_script(_WRITE), redis.register_script(_ADVANCE)
+        self._known: dict[str, int] = {}  # the offsets Redis had when last heard of
         self._decode = msgspec.json.Decoder(AdDecision).decode
         self._followers: dict[str, set[asyncio.Queue[AdDecision]]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None
         self._pubsub: Any = None
 
-    async def write(self, decisions: Sequence[AdDecision]) -> int:
-        """Store them; returns how many were new. Same ``number`` in the same session: the first one stays."""
+    async def write(self, decisions: Sequence[AdDecision], stamps: Sequence[int] = ()) -> int:
+        """Store them; returns how many were new. Same ``number`` in the same session: the first one stays. Those whose
+        broker timestamp (ms) lies further back than they are kept are left out."""
         sessions: dict[str, list[str | bytes | int]] = defaultdict(list)
-        for decision in decisions:
-            sessions[decision.session_id] += [decision.number, encode(decision)]
+        oldest = (time.time() - self._ttl_s) * 1000
+        for decision, stamp in zip(decisions, stamps or [0] * len(decisions), strict=True):
+            if not 0 < stamp < oldest:
+                sessions[decision.session_id] += [decision.number, encode(decision)]
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for session, pairs in sessions.items():
@@ -66,6 +83,34 @@ class DecisionFeed:
                 return sum(await pipe.execute()) if sessions else 0
         except _FAILURES as error:
             raise Unavailable(f"Redis does not answer: {error}") from error
+
+    async def advance(self, topic: str, partition: int, last: int) -> None:
+        """Remember that all decisions of the partition up to ``last`` are in.
+
+        Raises StateLost when Redis no longer has what it had (a restart without its append-only file).
+        """
+        field = self._field(topic, partition)
+        expected = self._known.get(field, -1)
+        try:
+            outcome = await self._advance(keys=[OFFSETS], args=[field, expected, last])
+        except _FAILURES as error:
+            raise Unavailable(f"Redis does not answer: {error}") from error
+        if outcome < 0:
+            raise StateLost(f"Redis lost decisions of {topic}[{partition}]: it should stand at {expected}")
+        self._known[field] = last
+
+    async def position(self, topic: str, partition: int) -> int:
+        """The last offset that is in; -1 for none."""
+        field = self._field(topic, partition)
+        try:
+            stored = await cast("Awaitable[bytes | None]", self._redis.hget(OFFSETS, field))
+        except _FAILURES as error:
+            raise Unavailable(f"Redis does not answer: {error}") from error
+        self._known[field] = -1 if stored is None else int(stored)
+        return self._known[field]
+
+    def _field(self, topic: str, partition: int) -> str:
+        return f"{self._log_id}|serve_decisions|{topic}|{partition}"
 
     async def read(self, session_id: str, after: int = 0) -> list[AdDecision]:
         """The session's decisions with a number above ``after``, by number."""

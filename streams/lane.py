@@ -26,6 +26,7 @@ from cuepoint.streams.snapshot_store import SnapshotStore
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.05
 _SEEK_PATIENCE_S = 2.0
+_LOOK_S = 10.0  # how often a store is looked after while nothing comes
 T = TypeVar("T")
 
 
@@ -65,6 +66,10 @@ class Lane:
         self._closing = asyncio.Event()
         self._restored = self._dirty = self._missing = False
         self._sought: tuple[int, float] = (-1, 0.0)
+        self._stored, self._looked_at = (
+            -1,
+            monotonic(),
+        )  # the last offset the agent's store must hold; when it was asked
         self._stateful = is_stateful(agent)
 
     def __str__(self) -> str:
@@ -90,6 +95,8 @@ class Lane:
                     await self._process_or_reload(fitting)
             elif self._missing:
                 await self._rewind()
+            elif monotonic() - self._looked_at >= _LOOK_S:
+                await self._look()
             if self._due():
                 await self.save()
 
@@ -122,6 +129,7 @@ class Lane:
         if not isinstance(self.agent, StoringProcessor):
             return None
         last = await self.agent.position(self.topic, self.partition)
+        self._stored, self._looked_at = (-1 if last is None else last), monotonic()
         return None if last is None or last < 0 else last + 1
 
     def _restore(self, agent: StatefulProcessor, stored: int | None) -> int | None:
@@ -180,6 +188,15 @@ class Lane:
         self._sought = (self.done, monotonic())
         await self._parts.log.seek(self.topic, self.partition, self.done)
 
+    async def _look(self) -> None:
+        """Nothing comes: whether the agent's store still holds what it held. If not, begin again from what it does."""
+        due = self._stored
+        await self._persevere(self._stored_position)
+        if self._stored < due:
+            _LOG.warning("%s: its store lost what it held; beginning again from what is stored", self)
+            self.forget()
+            await self._load()
+
     async def _process_or_reload(self, batch: Batch) -> None:
         try:
             await self._process(batch)
@@ -195,6 +212,7 @@ class Lane:
             produced = await self._persevere(lambda: self.agent.process(batch))
             await self._persevere(lambda: self._parts.deliver(self.agent.name, batch, produced))
             metrics.BATCH_SECONDS.labels(self.agent.name).observe(monotonic() - started)
+            self._stored, self._looked_at = batch.last, monotonic()
         self.done = batch.last + 1
         self._dirty = False
         if not self._stateful:

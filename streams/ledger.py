@@ -49,7 +49,8 @@ class LaneLedger:
 
     @property
     def loaded(self) -> bool:
-        """Whether partitions (perhaps none) are assigned, and all of them have begun."""
+        """Whether partitions (perhaps none) are assigned, and all of them have begun. None are a worker's lot where the
+        group has more workers than partitions, and for a while where its leader does not know the topics yet."""
         return self._joined and all(lane.done is not None for lane in self.lanes)
 
     def snapshot_age_s(self) -> float:

@@ -14,7 +14,7 @@ from cuepoint.streams import metrics
 from cuepoint.streams.processor import StateLost
 
 PREFIX = "cuepoint:counts:"
-_OFFSETS = "cuepoint:offsets"
+OFFSETS = "cuepoint:offsets"
 
 # KEYS: offsets, then the hashes. ARGV: field of the offset, first, last, the offset expected ('' for any), then per
 # hash its ttl in seconds (0: none), the number of increments n, and n times field, increment, kind (i or f).
@@ -72,7 +72,7 @@ class RedisCounters:
         """
         field_name = self._field(group, topic, partition)
         expected = self._known.get(field_name)
-        keys, arguments = [_OFFSETS], [field_name, str(first), str(last), "" if expected is None else str(expected)]
+        keys, arguments = [OFFSETS], [field_name, str(first), str(last), "" if expected is None else str(expected)]
         for key, fields in increments.items():
             keys.append(PREFIX + key)
             arguments += [str(self._ttl_s(key) or 0), str(len(fields))]
@@ -90,7 +90,7 @@ class RedisCounters:
 
     async def position(self, group: str, topic: str, partition: int) -> int:
         """The last offset that is in; -1 for none."""
-        stored = await _answer(self._redis.hget(_OFFSETS, self._field(group, topic, partition)))
+        stored = await _answer(self._redis.hget(OFFSETS, self._field(group, topic, partition)))
         offset = -1 if stored is None else int(stored)
         self._known[self._field(group, topic, partition)] = offset
         return offset

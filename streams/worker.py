@@ -26,9 +26,6 @@ from cuepoint.streams.tasks import end
 
 _LOG = logging.getLogger(__name__)
 _BUFFERED_BATCHES = 2
-# A broker that comes back may at first not know our topics; a group that was shared out then owns nothing until
-# somebody looks again.
-_METADATA_AGE_MS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +38,7 @@ class WorkerOptions:
     log_id: str = ""
     session_timeout_s: float = 6.0
     request_timeout_s: float = 30.0
+    metadata_age_s: float = 5.0
     fetch_wait_ms: int = DEFAULT_FETCH_WAIT_MS
     fetch_partition_bytes: int = 4 << 20
     commit_interval_s: float = 1.0
@@ -137,8 +135,13 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """Whether it has joined its group and reads (or waits for) its partitions."""
-        return bool(self.app.started) and self.ledger.loaded
+        """Whether it has joined its group and reads its partitions; one without any is ready if it knows its topics, so
+        that the group was shared out among too many, and not in ignorance of them."""
+        return bool(self.app.started) and self.ledger.loaded and (bool(self.ledger.lanes) or self._knows_topics())
+
+    def _knows_topics(self) -> bool:
+        known = self.app.consumer.topic_partitions
+        return all(known(self.options.prefix + topic) for topic in self.ledger.topics)
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records not yet processed by (topic, partition), by the slowest agent."""
@@ -233,7 +236,7 @@ def build_app(role: str, options: WorkerOptions) -> BatchApp:
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
-        consumer_metadata_max_age_ms=_METADATA_AGE_MS,
+        consumer_metadata_max_age_ms=round(options.metadata_age_s * 1000),
         consumer_max_fetch_size=options.fetch_partition_bytes,
         broker_session_timeout=options.session_timeout_s,
         broker_heartbeat_interval=options.session_timeout_s / 6,

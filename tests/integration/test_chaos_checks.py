@@ -21,9 +21,11 @@ from chaos_shadow import ROLE_OF, make_agents
 from redis.asyncio import Redis
 
 from cuepoint.agents.count import CountDecisions, CountEvents
+from cuepoint.agents.serve_decisions import ServeDecisions
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.topics import AD_DECISIONS, CHANGES, DEAD_TREND_RECORDS, PLAYER_EVENTS, TREND_RECORDS
+from cuepoint.streams.decision_feed import DecisionFeed
 from cuepoint.streams.producer import partition_of
 from cuepoint.streams.redis_counters import RedisCounters
 from cuepoint.streams.snapshot_store import SnapshotStore
@@ -69,6 +71,9 @@ async def work(system: System, url: str) -> None:
                 system.append((outgoing.topic.name, partition), outgoing.key.encode(), value, outgoing.id)
             folder = system.stores[ROLE_OF[agent.name]]
             folder.save(agent.name, *place, len(system.logs[place]) - 1, agent.snapshot(place[1]))
+    serving = ServeDecisions(DecisionFeed(store, ttl_s=1_000_000_000))  # the log's time is long past
+    for place in [place for place in system.logs if place[0] == AD_DECISIONS.name]:
+        await serving.process(batch_of(*place, system.logs[place]))
     await store.aclose()
 
 
@@ -159,9 +164,14 @@ def stand_elsewhere(system: System) -> None:
     system.client.hincrby("cuepoint:offsets", f"|count_events|{PLAYER_EVENTS.name}|0", -1)
 
 
+def serve_one_less(system: System) -> None:
+    system.client.delete(next(iter(system.client.scan_iter(match="cuepoint:decisions:*"))))
+
+
 @pytest.mark.parametrize(
     ("damage", "kind"),
     [
+        (serve_one_less, "lost"),
         (lose(AD_DECISIONS.name), "lost"),
         (lose(CHANGES.name), "lost"),
         (lose(DEAD_TREND_RECORDS.name), "lost"),

@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -97,6 +98,31 @@ async def test_a_decision_is_told_once_and_in_order(client: Redis) -> None:
     await short.write([decision(session, 4)])
     assert [each.number for each in await short.read(session)] == [3, 4]
     await feed.close()
+
+
+async def test_a_feed_that_lost_its_decisions_says_so(client: Redis) -> None:
+    session, feed = secrets.token_hex(4), DecisionFeed(client, ttl_s=60, log_id="a")
+    assert await feed.position("t", 0) == -1
+    await feed.write([decision(session, 1)])
+    await feed.advance("t", 0, 9)
+    await feed.advance("t", 0, 9)
+    await feed.advance("t", 1, 3)
+    assert [await feed.position("t", partition) for partition in (0, 1, 2)] == [9, 3, -1]
+    assert await DecisionFeed(client, log_id="b").position("t", 0) == -1, "another log"
+    await client.flushdb()
+    with pytest.raises(StateLost, match="stand at 9"):
+        await feed.advance("t", 0, 12)
+    assert await feed.position("t", 0) == -1
+    await feed.advance("t", 0, 12)
+    assert await feed.position("t", 0) == 12
+
+
+async def test_what_is_too_old_is_not_filled_in_again(client: Redis) -> None:
+    session, feed = secrets.token_hex(4), DecisionFeed(client, ttl_s=60)
+    now_ms = int(time.time() * 1000)
+    stamps = [now_ms - 120_000, now_ms - 1000, -1]
+    assert await feed.write([decision(session, number) for number in (1, 2, 3)], stamps) == 2
+    assert [each.number for each in await feed.read(session)] == [2, 3]
 
 
 async def test_followers_hear_of_new_ones(client: Redis, redis_url: str) -> None:

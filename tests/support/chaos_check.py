@@ -34,7 +34,7 @@ from cuepoint.streams.snapshot_store import SnapshotStore
 INPUTS = (TREND_RECORDS, PLAYER_EVENTS)
 OUTPUTS = (CHANGES, ASSET_DAYS, AD_DECISIONS, DEAD_TREND_RECORDS, DEAD_PLAYER_EVENTS, DEAD_AD_DECISIONS)
 DEAD = {TREND_RECORDS.name: DEAD_TREND_RECORDS.name, PLAYER_EVENTS.name: DEAD_PLAYER_EVENTS.name}
-COUNTS = "cuepoint:counts:"
+COUNTS, SERVED = "cuepoint:counts:", "cuepoint:decisions:"
 Fresh = Mapping[Place, Sequence[Record]]
 
 
@@ -214,12 +214,25 @@ class Checks:
         high = [(*name, wanted[name], count) for name, count in there.items() if count > wanted[name]]
         self.findings.add_all("lost", "counters below the recount (recount, Redis)", low)
         self.findings.add_all("duplicated", "counters above the recount (recount, Redis)", high)
+        self._served(client)
         stands: Any = client.hgetall("cuepoint:offsets")
-        for name, topic in (("count_events", PLAYER_EVENTS), ("count_decisions", AD_DECISIONS)):
+        agents = (("count_events", PLAYER_EVENTS), ("count_decisions", AD_DECISIONS), ("serve_decisions", AD_DECISIONS))
+        for name, topic in agents:
             for place, end in ends.items():
                 last = int(stands.get(f"|{name}|{place[0]}|{place[1]}", -1))
                 if place[0] == topic.name and last != end - 1:
                     self.findings.add("state_mismatches", f"Redis stands at {last} of {place}, which ends at {end}")
+
+    def _served(self, client: redis.Redis) -> None:
+        """Players can read every decision, once."""
+        readable: Counter[str] = Counter()
+        for session in client.scan_iter(match=SERVED + "*", count=1000):
+            for value in client.zrange(session, 0, -1):
+                readable[msgspec.json.decode(value)["decision_id"]] += 1
+        told = self._told[AD_DECISIONS.name]
+        self.findings.add_all("lost", "decisions that cannot be read", told.keys() - readable.keys())
+        self.findings.add_all("duplicated", "decisions to be read that nobody made", readable.keys() - told.keys())
+        self.findings.add_all("duplicated", "decisions to be read twice", [id for id, n in readable.items() if n > 1])
 
 
 def _is_rule(record: Record) -> bool:

@@ -134,7 +134,7 @@ class Run:
         self._checks = Checks(options.seed, outcome.findings)
         active = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
         self._rules = RuleTeller(address, PARTITIONS, active, options.seed, lambda: self._play.now_ms)
-        earlier = data / "archive" / TREND_RECORDS.name
+        earlier = data / "archive" / "watch_trends" / TREND_RECORDS.name
         self._archive = lambda partition: FileArchive(earlier / str(partition))
         self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
 

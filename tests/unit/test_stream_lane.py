@@ -88,6 +88,39 @@ async def running(agent: Any, log: MemoryLog, folder: Path, **more: Any) -> Asyn
         await asyncio.wait_for(task, 60)
 
 
+class Storing(Stateless):
+    """Keeps in its store the offset of the last record, and what it was given."""
+
+    name = "storing"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = -1
+
+    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+        self.held = batch.last
+        return await super().process(batch)
+
+    async def position(self, topic: str, partition: int) -> int:
+        return self.held
+
+
+async def test_a_store_that_lost_all_while_nothing_came_is_filled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "_LOOK_S", 0.0)
+    agent, log = Storing(), MemoryLog()
+    async with running(agent, log, tmp_path, snapshot_interval_s=0.2) as lane:
+        await lane.put(batch(0, 9))
+        await until(lambda: lane.done == 10)
+        agent.held = -1
+        await until(lambda: lane.done == 0)
+        assert log.reads_from == 0
+        await lane.put(batch(0, 9))
+        await until(lambda: lane.done == 10)
+    assert agent.offsets == [*range(10), *range(10)]
+
+
 @settings(max_examples=40, deadline=None)
 @given(moves=st.lists(st.tuples(st.integers(-8, 8), st.integers(0, 9)), max_size=12))
 async def test_every_record_once(moves: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory) -> None:
