@@ -54,10 +54,9 @@ class _Partition:
         params: TrendParams,
         regions: RegionParams,
         asset_days: AssetDays,
-        archive: Archive | None,
     ) -> None:
         self.ledger, self.log, self._asset_days = ledger, RegionLog(), asset_days
-        self.state = TrendState(ledger.observe, params, regions, archive, ledger.doubt)
+        self.state = TrendState(ledger.observe, params, regions, ledger.archive, ledger.doubt)
 
     def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
         """One message in log order: what it causes, or why it cannot be used."""
@@ -105,6 +104,11 @@ class _Partition:
             for scored in days:
                 out += _asset_days(scored, self.ledger.names, at_ms, offset)
         return out
+
+    def tidy(self) -> None:
+        """What is saved now is all that anyone will ask of the archive."""
+        if self.ledger.archive is not None:
+            self.ledger.archive.keep([*self.ledger.archived, *self.state.bases.archived])
 
     def to_bytes(self) -> bytes:
         ledger, counts = report_snapshot.to_parts(self.ledger)
@@ -192,17 +196,20 @@ class WatchTrends:
     def saved(self, partition: int) -> None:
         """The last snapshot is stored: what only earlier ones refer to may go."""
         if partition in self._partitions:
-            self._partitions[partition].state.bases.tidy()
+            self._partitions[partition].tidy()
 
     def forget(self, partition: int) -> None:
         self._partitions.pop(partition, None)
 
     def _begin(self, partition: int) -> _Partition:
         late, active, most = self._limits
-        ledger = ReportLedger(late_report_days=late, source_active_days=active, max_open_reports=most)
-        archive = self._archive(partition) if self._archive else None
-        fresh = _Partition(ledger, self._params, self._regions, self._asset_days, archive)
-        self._partitions[partition] = fresh
+        ledger = ReportLedger(
+            late_report_days=late,
+            source_active_days=active,
+            max_open_reports=most,
+            archive=self._archive(partition) if self._archive else None,
+        )
+        fresh = self._partitions[partition] = _Partition(ledger, self._params, self._regions, self._asset_days)
         return fresh
 
 

@@ -17,8 +17,8 @@ from cuepoint.models import report_shares
 from cuepoint.models.report_amendments import Amendments, Source, Sum
 from cuepoint.models.report_columns import Forms, Key, Located, OpenReport
 from cuepoint.models.report_names import Names
-from cuepoint.models.report_parts import NONE, Ints, Parts, Rows
-from cuepoint.models.trend_bases import REVISABLE_DAYS
+from cuepoint.models.report_parts import NONE, Ints, Parts, Rows, Stored
+from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING, Archive
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
 
 DAY_MS = 86_400_000
@@ -51,10 +51,11 @@ class ReportLedger:
         source_active_days: int = 7,
         max_open_reports: int = 256,
         max_early_amendments: int = 100_000,
+        archive: Archive | None = None,
     ) -> None:
         self.late_report_days, self.source_active_days = late_report_days, min(source_active_days, 7)
         self.max_open_reports, self.max_early_amendments = max_open_reports, max_early_amendments
-        self.names = Names()
+        self.archive, self.names = archive, Names()
         self.parts: dict[Source, Parts] = {}
         self.versions: dict[Source, dict[int, int]] = {}  # completed reports: day -> version
         self.withdrawn: dict[Source, dict[int, int]] = {}  # day -> the highest version taken back
@@ -206,9 +207,22 @@ class ReportLedger:
         for source, (rows, counts) in self.pending.pop(day, {}).items():
             self.parts[source].write(day, rows, counts, len(self.names))
         self.scored = day
+        self.shelve()
         for key in [k for k in self.open if k[2].toordinal() <= day - REVISABLE_DAYS]:
             del self.open[key]  # too late to be completed; its marker would be refused
         self.amendments.forget_days(day - REVISABLE_DAYS)
+
+    def shelve(self) -> None:
+        """The counts of all but the last two to four weeks may lie in the archive."""
+        if self.scored is not None:
+            for parts in self.parts.values():
+                parts.shelve(self.scored - self.scored % SPACING - SPACING)
+
+    @property
+    def archived(self) -> list[str]:
+        """What must stay in the archive."""
+        columns = [column for parts in self.parts.values() for column in parts.days.values()]
+        return [column.name for column in columns if isinstance(column, Stored)]
 
     def missing(self, day: int) -> list[Source]:
         """Sources that completed a report in the week before and have not completed this day."""
@@ -229,7 +243,7 @@ class ReportLedger:
     def _accept(self, source: Source, day: int, version: int, report: OpenReport) -> Revision | None:
         self.amendments.forget(source, day, version)
         rows, counts = _amended(*report.totals(len(self.names)), self.amendments.of((*source, day, version)))
-        parts = self.parts.setdefault(source, Parts())
+        parts = self.parts.setdefault(source, Parts(self.archive))
         versions = self.versions.setdefault(source, {})
         revised = day in versions
         versions[day] = version

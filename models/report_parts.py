@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING
+from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING, Archive
 
 DAYS = REVISABLE_DAYS + SPACING + 7  # kept: what a replay may begin with, and the week before it
 NONE = -1  # not in the report
 Rows = NDArray[np.int64]
 Ints = NDArray[np.int64]
 _WIDTHS = (np.uint8, np.uint16, np.uint32)
+SHELVED_BYTES = 1 << 16  # a smaller column is not worth a file
 _OTHER_BYTES = 12  # what a count costs that does not fit
 
 
@@ -29,6 +30,11 @@ class Column(NamedTuple):
     cells: NDArray[Any]
     other_rows: NDArray[np.uint32]
     others: Ints
+
+    @property
+    def length(self) -> int:
+        """Assets known that day."""
+        return len(self.cells)
 
     @classmethod
     def of(cls, counts: Ints) -> Column:
@@ -58,6 +64,30 @@ class Column(NamedTuple):
         return values
 
 
+class Stored(NamedTuple):
+    """A column that lies in the archive: others, their rows, cells."""
+
+    name: str
+    kind: str
+    cells: int
+    others: int
+
+    @property
+    def length(self) -> int:
+        """Assets known that day."""
+        return self.cells
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return _OTHER_BYTES * self.others + self.cells * np.dtype(self.kind).itemsize
+
+    def read(self, archive: Archive) -> Column:
+        data, rows = archive.get(self.name), 8 * self.others
+        cells = rows + 4 * self.others
+        return Column(data[cells:].view(self.kind), data[rows:cells].view(np.uint32), data[:rows].view(np.int64))
+
+
 class Parts:
     """One source's counts by day.
 
@@ -67,8 +97,9 @@ class Parts:
     [5, -1, 1099511627776, -1]
     """
 
-    def __init__(self) -> None:
-        self.days: dict[int, Column] = {}
+    def __init__(self, archive: Archive | None = None) -> None:
+        self._archive = archive
+        self.days: dict[int, Column | Stored] = {}
 
     def write(self, day: int, rows: Rows, counts: Ints, assets: int) -> Rows:
         """Replace the day's report; gives the rows whose count differs now."""
@@ -80,10 +111,7 @@ class Parts:
 
     def put(self, day: int, row: int, count: int) -> bool:
         """Replace one count of the day's report; whether it differs now."""
-        cells = self.days[day].cells
-        assets = max(len(cells), row + 1)
-        rows = np.arange(assets)
-        counts = self.days[day].read(rows)
+        counts = self.read(day, np.arange(max(self.days[day].length, row + 1)))
         changed = bool(counts[row] != count)
         if changed:
             counts[row] = count
@@ -99,7 +127,20 @@ class Parts:
         for old in [d for d in self.days if d <= day - DAYS]:
             del self.days[old]
 
+    def shelve(self, before: int) -> None:
+        """Put large columns of days before this one into the archive: they are looked at only when a day is revised."""
+        if self._archive is None:
+            return
+        for day, column in self.days.items():
+            if day < before and isinstance(column, Column) and column.cells.nbytes >= SHELVED_BYTES:
+                name = self._archive.put([column.others, column.other_rows, column.cells])
+                if name:
+                    self.days[day] = Stored(name, column.cells.dtype.name, len(column.cells), len(column.others))
+
     def read(self, day: int, rows: Rows) -> Ints:
         """Counts of the day, NONE where absent; rows not yet known here are absent."""
         column = self.days.get(day)
+        if isinstance(column, Stored):
+            assert self._archive is not None
+            column = column.read(self._archive)
         return np.full(len(rows), NONE, dtype=np.int64) if column is None else column.read(rows)

@@ -13,12 +13,12 @@ from cuepoint.models.report_amendments import Amendment
 from cuepoint.models.report_columns import OpenReport
 from cuepoint.models.report_ledger import ReportLedger
 from cuepoint.models.report_names import Names
-from cuepoint.models.report_parts import Column, Parts
+from cuepoint.models.report_parts import Column, Parts, Stored
 from cuepoint.models.snapshot_parts import Cutter
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 5
-_Column = tuple[int, str, int, int]  # day, type of its cells, how many, how many others
+VERSION = 6
+_Column = tuple[int, str, int, int, str]  # day, type of its cells, how many, how many others, name in the archive
 
 
 class _Ledger(msgspec.Struct, array_like=True):
@@ -38,6 +38,7 @@ class _Ledger(msgspec.Struct, array_like=True):
 
 def to_parts(ledger: ReportLedger) -> tuple[bytes, list[NDArray[Any]]]:
     """All that the ledger knows; the limits are not part of it."""
+    ledger.shelve()
     names = ledger.names.to_arrays()
     columns = [(source, list(parts.days.items())) for source, parts in ledger.parts.items()]
     waiting = [(day, *s, pair) for day, sources in ledger.pending.items() for s, pair in sources.items()]
@@ -49,15 +50,32 @@ def to_parts(ledger: ReportLedger) -> tuple[bytes, list[NDArray[Any]]]:
         [(*source, days) for source, days in ledger.withdrawn.items()],
         [(*report, rows) for report, rows in ledger.amendments.by_report.items()],
         (len(names[0]), len(names[1])),
-        [(*s, [(day, c.cells.dtype.name, len(c.cells), len(c.others)) for day, c in days]) for s, days in columns],
+        [(*source, [_described(day, column) for day, column in days]) for source, days in columns],
         [(day, dsp, territory, len(rows)) for day, dsp, territory, (rows, _) in waiting],
         [(*key, len(report)) for key, report in ledger.open.items()],
     )
     arrays: list[NDArray[Any]] = [*names]
-    arrays += [cells for _, days in columns for _, column in days for cells in column]
+    held = [column for _, days in columns for _, column in days if isinstance(column, Column)]
+    arrays += [cells for column in held for cells in column]
     arrays += [cells for *_, pair in waiting for cells in pair]
     arrays += [cells for report in ledger.open.values() for cells in (report.rows, report.counts)]
     return msgspec.msgpack.encode(value), arrays
+
+
+def _described(day: int, column: Column | Stored) -> _Column:
+    if isinstance(column, Stored):
+        return day, column.kind, column.cells, column.others, column.name
+    return day, column.cells.dtype.name, len(column.cells), len(column.others), ""
+
+
+def _column(ledger: ReportLedger, described: _Column, cut: Cutter) -> Column | Stored:
+    _, kind, cells, others, name = described
+    if not name:
+        return Column(cut.take(np.dtype(kind), cells), cut.take(np.uint32, others), cut.take(np.int64, others))
+    stored = Stored(name, kind, cells, others)
+    if ledger.archive is None or ledger.archive.size(name) != stored.size:
+        raise SnapshotError(f"report ledger: {name} of the archive, counts of a day, is missing or truncated")
+    return stored
 
 
 def load(ledger: ReportLedger, blob: bytes | memoryview, cut: Cutter) -> None:
@@ -69,10 +87,9 @@ def load(ledger: ReportLedger, blob: bytes | memoryview, cut: Cutter) -> None:
         value = msgspec.msgpack.decode(blob, type=_Ledger)
         ledger.names = Names(cut.take(np.uint8, value.names[0]), cut.take(np.uint16, value.names[1]))
         for dsp, territory, columns in value.parts:
-            parts = ledger.parts[dsp, territory] = Parts()
-            for day, kind, cells, others in columns:
-                rows = cut.take(np.dtype(kind), cells), cut.take(np.uint32, others)
-                parts.days[day] = Column(*rows, cut.take(np.int64, others))
+            parts = ledger.parts[dsp, territory] = Parts(ledger.archive)
+            for described in columns:
+                parts.days[described[0]] = _column(ledger, described, cut)
         for day, dsp, territory, n in value.pending:
             ledger.pending.setdefault(day, {})[dsp, territory] = cut.take(np.int64, n), cut.take(np.int64, n)
         for dsp, territory, date, version, n in value.open:

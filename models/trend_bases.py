@@ -95,10 +95,10 @@ class Bases:
         self._archive = archive
         self._by_day: dict[int, _Base] = {}
 
-    def tidy(self) -> None:
-        """What is saved now is all that anyone will ask of the archive."""
-        if self._archive is not None:
-            self._archive.keep([base.name for base in self._by_day.values() if base.name])
+    @property
+    def archived(self) -> list[str]:
+        """What must stay in the archive."""
+        return [base.name for base in self._by_day.values() if base.name]
 
     def take(self, day: int, now: Arrays) -> None:
         """Keep the state after ``day``, where one is due; drop what no revisable day needs any more."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cuepoint.agents.watch_trends import WatchTrends
+from cuepoint.models import report_parts
 from cuepoint.models.snapshot_parts import join, split
 from cuepoint.models.trend_state import TrendState
+from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import SnapshotError
+from cuepoint.schemas.topics import TREND_RECORDS
+from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendAmendment, TrendRecord
+from cuepoint.streams.batch import Batch
 from cuepoint.streams.state_archive import FileArchive
 
 FIRST = 737_002
@@ -61,3 +68,47 @@ def test_without_room_on_disk_it_stays_in_memory_and_goes_there_later(tmp_path: 
     assert join(*again.to_parts()) == join(*full.to_parts())
     with pytest.raises(SnapshotError, match="archive"):
         TrendState(full.observe, archive=FileArchive(tmp_path / "elsewhere")).load(*split(small))
+
+
+def report(n: int, counts: np.ndarray, version: int = 1) -> list[bytes]:
+    who = {"dsp": "d", "day": dt.date(2019, 3, 1) + dt.timedelta(days=n)}
+    records = [TrendRecord(**who, asset_id=f"a{i}", count=int(c), report_version=version) for i, c in enumerate(counts)]
+    end = ReportCompleted(**who, version=version, records=len(records), partition_records=len(records))
+    return [encode(m) for m in (ReportOpened(**who, version=version), *records, end)]
+
+
+async def follow(agent: WatchTrends, values: list[bytes]) -> list:
+    n = len(values)
+    batch = Batch(TREND_RECORDS.name, 0, 0, n - 1, values, [None] * n, range(n), [1_577_000_000_000] * n)
+    return [(out.id, out.message) for out in await agent.process(batch)]
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_counts_and_states_on_disk_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(report_parts, "SHELVED_BYTES", 1)
+    y = np.random.default_rng(5).poisson(np.repeat([[40.0, 900.0, 70_000.0]], 85, axis=0))
+    log = [value for n in range(80) for value in report(n, y[n])]
+    amended = TrendAmendment(dsp="d", day=dt.date(2019, 3, 1) + dt.timedelta(days=30), asset_id="a1", count=5)
+    late = [*report(40, y[40] * 2, version=2), encode(amended), *report(80, y[80])]
+    plain = WatchTrends()
+    stored = WatchTrends(archive=lambda _: FileArchive(tmp_path, grace_s=0))
+    assert await follow(stored, log) == await follow(plain, log)
+    blob = stored.snapshot(0)
+    assert len(stored._partitions[0].ledger.archived) >= 45
+    stored.saved(0)
+    again = WatchTrends(archive=lambda _: FileArchive(tmp_path, grace_s=0))
+    again.restore(0, blob)
+    told = await follow(plain, late)
+    assert await follow(stored, late) == told and await follow(again, late) == told
+    assert again.snapshot(0) == stored.snapshot(0)
+    states = [[a._partitions[0].state.fingerprint(i) for i in range(3)] for a in (plain, stored, again)]
+    assert states[0] == states[1] == states[2]
+    again.saved(0)
+    held = again._partitions[0]
+    assert names_in(tmp_path) == {*held.ledger.archived, *held.state.bases.archived}
+    (tmp_path / held.ledger.archived[0]).unlink()
+    with pytest.raises(SnapshotError, match="counts of a day"):
+        WatchTrends(archive=lambda _: FileArchive(tmp_path)).restore(0, again.snapshot(0))
