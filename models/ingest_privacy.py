@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from array import array
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from cuepoint.schemas.consumption import Activity, AgeBand, Cell, Context, Device, Gender, Subscription
 
@@ -102,13 +102,17 @@ class Tally:
 
     def cell(self, group: Group) -> Cell:
         """The group with its numbers as the contract has it."""
-        return Cell(
+        return Cell(**self.fields(group))
+
+    def fields(self, group: Group) -> dict[str, Any]:
+        """The fields of that cell."""
+        return {
             **group._asdict(),
-            count=self.count,
-            consumers=self.listeners if self.members is None else len(self.members),
-            played_seconds=self.played_seconds,
-            completed=self.completed,
-        )
+            "count": self.count,
+            "consumers": self.listeners if self.members is None else len(self.members),
+            "played_seconds": self.played_seconds,
+            "completed": self.completed,
+        }
 
 
 def age_band(birth_year: int, day: dt.date) -> AgeBand:

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple, Protocol
 from cuepoint.models.ingest_privacy import NOBODY, Group, Tally, merge_small, merge_to_size
 from cuepoint.ops.ingest_rows import Report
 from cuepoint.schemas.base import Contract
-from cuepoint.schemas.consumption import Cell, Consumption
+from cuepoint.schemas.consumption import Consumption
 from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.topics import CONSUMPTION, QUARANTINE, REPORTS, TREND_RECORDS, Topic
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendRecord
-
-_CELL_FIELDS = Cell.__struct_fields__
 
 
 class Sender(Protocol):
@@ -77,9 +75,7 @@ class ReportSender:
             count = sum(tally.count for tally in cells.values())
             self._place(TREND_RECORDS, TrendRecord(asset_id=asset_id, count=count, **record), sent)
             for group, tally in self._cells(cells):
-                numbers = tally.cell(group)
-                fields: dict[str, Any] = {name: getattr(numbers, name) for name in _CELL_FIELDS}
-                self._place(CONSUMPTION, Consumption(asset_id=asset_id, **record, **fields), sent)
+                self._place(CONSUMPTION, Consumption(asset_id=asset_id, **record, **tally.fields(group)), sent)
         sizes = {TREND_RECORDS: size, CONSUMPTION: sum(sent[CONSUMPTION])}
         for topic, counts in sent.items():
             for partition, count in enumerate(counts):

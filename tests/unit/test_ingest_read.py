@@ -39,6 +39,15 @@ def test_formats_give_the_same_rows(tmp_path: Path, name: str, content: str, zip
     assert [read.row for read in read_all(path, gzip.compress(data) if zipped else data)] == ROWS
 
 
+def test_zstandard_is_read_and_noticed_when_it_breaks_off(tmp_path: Path) -> None:
+    lines = "a,b\n" + "".join(f"{number},{number * 7919 % 10007}\n" for number in range(50_000))
+    packed = pa.compress(lines.encode(), codec="zstd", asbytes=True)
+    reads = read_all(tmp_path / "f.csv.zst", packed)
+    assert (len(reads), reads[-1].row) == (50_000, {"a": "49999", "b": str(49_999 * 7919 % 10007)})
+    with pytest.raises(ConfigurationError, match=r"f\.csv\.zst breaks off after line \d+"):
+        read_all(tmp_path / "f.csv.zst", packed[: len(packed) // 2])
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_parquet_gives_typed_rows(tmp_path: Path, zipped: bool) -> None:
     plain = tmp_path / "f.parquet"
