@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 PLAYS = 0.45  # a day of an engaged listener: what a conversion is counted by
 PRIORS = {"conversion": (0.04, 0.035), "search_conversion": (0.3, 0.15)}  # mean, standard deviation
-_DROP_OFFS = np.exp(np.linspace(np.log(0.006), np.log(0.25), 16))
+_DROP_OFFS = np.exp(np.linspace(np.log(0.006), np.log(0.25), 48))
 _DROP_PRIOR = np.exp(-0.5 * ((np.log(_DROP_OFFS) - np.log(0.04)) / 0.8) ** 2)
+_STEP = float(np.log(_DROP_OFFS[1] / _DROP_OFFS[0]))
 _COMPLETION = (6.0, 4.0)  # a beta prior: ten plays, six heard to the end
 _NOISE = 0.06  # daily log noise of the library, at least
 _LEVELS = (5.0, 95.0)
@@ -120,7 +121,7 @@ def growth_of(seen: Engagement, cut: int, *, rng: np.random.Generator, draws: in
     normal = rng.standard_normal((draws, 2))
     roots = [np.linalg.cholesky(spread + 1e-12 * np.eye(2)) for spread in spreads]
     rates = np.clip([means[k] + roots[k] @ z for k, z in zip(chosen.tolist(), normal, strict=True)], 0.001, 1.0)
-    drop = _DROP_OFFS[chosen]
+    drop = _DROP_OFFS[chosen] * np.exp(_STEP * (rng.random(draws) - 0.5))
     completion = rng.beta(_COMPLETION[0] + seen.completed, _COMPLETION[1] + seen.plays - seen.completed, draws)
     shrunk = np.mean([1 - np.sqrt(rates[:, i].var()) / sd for i, (_, sd) in enumerate(PRIORS.values())])
     return Growth(
