@@ -24,6 +24,8 @@ from cuepoint.schemas.topics import (
     DEAD_PLAYER_EVENTS,
     DEAD_QUARANTINE,
     DEAD_TREND_RECORDS,
+    EXPLANATIONS,
+    OPPORTUNITIES,
     PLAYER_EVENTS,
     REPORTS,
     Topic,
@@ -69,6 +71,8 @@ class RecordHistory:
     topics: ClassVar[tuple[Topic, ...]] = (
         CHANGES,
         ASSET_DAYS,
+        EXPLANATIONS,
+        OPPORTUNITIES,
         ASSETS,
         AD_DECISIONS,
         PLAYER_EVENTS,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from sqlalchemy import Engine
 
     from cuepoint.streams.consumption_files import ParquetFiles
@@ -28,6 +31,25 @@ def consumption_store(settings: Settings, engine: Engine) -> ConsumptionStore:
         memory_bytes=settings.consumption_memory_bytes,
         timeout_s=settings.query_timeout_s,
     )
+
+
+class StoredConsumption:
+    """explain_changes.Consumption over the store."""
+
+    def __init__(self, store: ConsumptionStore) -> None:
+        self._store = store
+
+    def cells(self, asset_id: str, first_day: dt.date, last_day: dt.date) -> Mapping[str, NDArray[Any]]:
+        return self._store.cells(asset_id, first_day, last_day)
+
+    def totals(self, first_day: dt.date, last_day: dt.date) -> Mapping[str, NDArray[Any]]:
+        from cuepoint.streams.consumption_store import Where
+
+        return self._store.totals(("day", "dsp", "territory"), Where(first_day=first_day, last_day=last_day))
+
+    def reports(self, first_day: dt.date, last_day: dt.date) -> frozenset[tuple[str, str, int]]:
+        marks = self._store.watermarks(first_day, last_day)
+        return frozenset((m.dsp, m.territory, m.day.toordinal()) for m in marks if m.complete and not m.withdrawn)
 
 
 def consumption_writer(settings: Settings, engine: Engine) -> ConsumptionWriter:

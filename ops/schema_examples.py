@@ -7,6 +7,15 @@ import datetime as dt
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.consumption import Cell, Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.opportunities import (
+    Dimension,
+    Driver,
+    Explanation,
+    Interval,
+    Opportunity,
+    PartOfChange,
+    ProximalCause,
+)
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdFormat, AdRule, Compare, Limits, Progressive
@@ -108,6 +117,57 @@ EXAMPLES: tuple[Contract, ...] = (
         upper_80=361_000.0,
         lower_95=267_100.0,
         upper_95=383_900.0,
+    ),
+    Explanation(
+        change_id="0bYg9bo50gSsH3LtXe2SQn:2018-11-24:up",
+        revision=2,
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        start=dt.date(2018, 11, 24),
+        day=_DAY,
+        observed=604_100.0,
+        expected=320_208.0,
+        change=Interval(283_892.0, 262_400.0, 305_300.0),
+        market=Interval(12_300.0, 11_900.0, 12_800.0),
+        dimensions=[
+            Dimension(
+                dimension="container",
+                parts=[
+                    PartOfChange(
+                        value="37i9dQZF1DX0Yxoavh5qJV",
+                        name="Christmas Hits",
+                        effect=Interval(198_700.0, 181_200.0, 217_000.0),
+                        share=0.7,
+                        expected=4_100.0,
+                        likely=0.999,
+                    )
+                ],
+                unexplained=Interval(72_892.0, 51_000.0, 94_100.0),
+            )
+        ],
+        causes=[
+            ProximalCause(
+                dimension="container", value="37i9dQZF1DX0Yxoavh5qJV", name="Christmas Hits", probability=0.93
+            )
+        ],
+    ),
+    Opportunity(
+        change_id="0bYg9bo50gSsH3LtXe2SQn:2018-11-24:up",
+        revision=2,
+        asset_id="0bYg9bo50gSsH3LtXe2SQn",
+        day=_DAY,
+        opportunity=True,
+        probability=0.71,
+        goal="expand",
+        drivers=[
+            Driver(name="base", value=1.0, contribution=-1.1),
+            Driver(name="potential", value=0.9, contribution=1.44),
+        ],
+        conversion=Interval(0.071, 0.05, 0.093),
+        search_conversion=Interval(0.31, 0.09, 0.54),
+        drop_off=Interval(0.028, 0.012, 0.05),
+        completion=Interval(0.72, 0.71, 0.73),
+        potential=Interval(1.4, 0.7, 2.6),
+        learnt=0.44,
     ),
     PlayerEvent(
         event_id="s-81-17",

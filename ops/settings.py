@@ -95,6 +95,12 @@ class LimitSettings(BaseSettings):
         10, ge=1, description="cells of consumption with fewer persons are merged, then left out"
     )
     quarantine_cells_max: int = Field(2000, ge=1, description="most cells of one unknown asset in one report")
+    explain_wait_s: float = Field(
+        3.0,
+        ge=0,
+        le=300,
+        description="how long an explanation waits for the consumption of a change's day to be stored",
+    )
     quarantine_rows_max: int = Field(
         200_000,
         ge=1,

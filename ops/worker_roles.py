@@ -188,9 +188,20 @@ def _store(settings: Settings, _redis: Redis) -> Role:
 
 
 def _catalogue(settings: Settings, _redis: Redis) -> Role:
+    from cuepoint.agents.explain_changes import ExplainChanges
     from cuepoint.agents.release_quarantine import RelayAssets, ReleaseQuarantine
+    from cuepoint.ops.consumption_parts import StoredConsumption, consumption_store
+    from cuepoint.streams.database import open_engine, upgrade
 
-    return Role(agents=[RelayAssets(), ReleaseQuarantine(settings.quarantine_rows_max)])
+    engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
+    upgrade(engine)
+    explaining = ExplainChanges(StoredConsumption(consumption_store(settings, engine)), wait_s=settings.explain_wait_s)
+
+    async def close() -> None:
+        engine.dispose()
+
+    agents: list[Processor] = [RelayAssets(), ReleaseQuarantine(settings.quarantine_rows_max), explaining]
+    return Role(agents=agents, close=close, engine=engine)
 
 
 _MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {

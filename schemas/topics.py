@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdRule
@@ -57,6 +58,8 @@ AD_RULES = Topic("cuepoint.ad-rules.v1", (AdRule,), "rule_id", compacted=True, c
 AD_DECISIONS = Topic("cuepoint.ad-decisions.v1", (AdDecision,), "session_id")
 CHANGES = Topic("cuepoint.changes.v1", (Change,), "asset_id")
 ASSET_DAYS = Topic("cuepoint.asset-days.v1", (AssetDay,), "asset_id")
+EXPLANATIONS = Topic("cuepoint.explanations.v1", (Explanation,), "asset_id")
+OPPORTUNITIES = Topic("cuepoint.opportunities.v1", (Opportunity,), "asset_id")
 
 DEAD_TREND_RECORDS = Topic("cuepoint.trend-records-dead.v1", (DeadLetter,), "topic", partitions=1)
 DEAD_CONSUMPTION = Topic("cuepoint.consumption-dead.v1", (DeadLetter,), "topic", partitions=1)
@@ -65,7 +68,9 @@ DEAD_PLAYER_EVENTS = Topic("cuepoint.player-events-dead.v1", (DeadLetter,), "top
 DEAD_AD_DECISIONS = Topic("cuepoint.ad-decisions-dead.v1", (DeadLetter,), "topic", partitions=1)
 DEAD_AD_RULES = Topic("cuepoint.ad-rules-dead.v1", (DeadLetter,), "topic", partitions=1)
 DEAD_ASSETS = Topic("cuepoint.assets-dead.v1", (DeadLetter,), "topic", partitions=1)
-DEAD_HISTORY = Topic("cuepoint.history-dead.v1", (DeadLetter,), "topic", partitions=1)  # changes, asset days
+DEAD_HISTORY = Topic(
+    "cuepoint.history-dead.v1", (DeadLetter,), "topic", partitions=1
+)  # changes, asset days, explanations, opportunities
 
 TOPICS = (
     TREND_RECORDS,
@@ -78,6 +83,8 @@ TOPICS = (
     AD_DECISIONS,
     CHANGES,
     ASSET_DAYS,
+    EXPLANATIONS,
+    OPPORTUNITIES,
     DEAD_TREND_RECORDS,
     DEAD_CONSUMPTION,
     DEAD_QUARANTINE,
@@ -97,4 +104,6 @@ DEAD_LETTERS = {
     ASSETS.name: DEAD_ASSETS,
     CHANGES.name: DEAD_HISTORY,
     ASSET_DAYS.name: DEAD_HISTORY,
+    EXPLANATIONS.name: DEAD_HISTORY,
+    OPPORTUNITIES.name: DEAD_HISTORY,
 }

@@ -11,10 +11,12 @@ from sqlalchemy import Connection, Engine, Table, and_, case, delete, func, or_,
 
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened
 from cuepoint.streams import tables
 from cuepoint.streams.database import insert, reading, writing
+from cuepoint.streams.history_reasons import write_reasons
 from cuepoint.streams.history_rows import Recorded
 
 _DAY_MS = 86_400_000
@@ -68,7 +70,7 @@ class HistoryWriter:
                 (tables.DEAD_LETTERS, tables.DEAD_LETTERS.c.at),
             ):
                 removed += connection.execute(delete(table).where(column < oldest_ms)).rowcount
-            for table in (tables.ASSET_DAYS, tables.REPORTS):
+            for table in (tables.ASSET_DAYS, tables.REPORTS, tables.REASONS):
                 removed += connection.execute(delete(table).where(table.c.day < oldest_day)).rowcount
             over = tables.CHANGES.c.status.in_(("closed", "withdrawn"))
             removed += connection.execute(
@@ -253,6 +255,7 @@ _WRITERS: dict[Any, Callable[[Connection, Sequence[Recorded]], None]] = {
     Change: _write_changes,
     AssetDay: _write_asset_days,
     Asset: _write_assets,
+    (Explanation, Opportunity): write_reasons,
     PlayerEvent: _write_events,
     AdDecision: _write_decisions,
     (ReportOpened, ReportCompleted): _write_reports,

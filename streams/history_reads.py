@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, fun
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.trends import AssetDay, Change
 from cuepoint.streams.database import reading
+from cuepoint.streams.history_reasons import read_reasons
 from cuepoint.streams.history_rows import AssetRow, ChangeRow, DeadLetterRow, Overview, Page, ReportRow
 from cuepoint.streams.session_reads import SessionReads
 from cuepoint.streams.tables import ASSET_DAYS, ASSETS, CHANGES, DEAD_LETTERS, DECISIONS, REPORTS, SESSIONS
@@ -64,7 +65,10 @@ class HistoryReader(SessionReads):
     def change(self, change_id: str) -> ChangeRow | None:
         with reading(self._engine) as connection:
             row = connection.execute(_CHANGE_ROWS.where(CHANGES.c.change_id == change_id)).one_or_none()
-        return None if row is None else _change_row(row)
+        if row is None:
+            return None
+        explanation, opportunity = read_reasons(self._engine, change_id)
+        return msgspec.structs.replace(_change_row(row), explanation=explanation, opportunity=opportunity)
 
     def asset_changes(self, asset_id: str) -> list[ChangeRow]:
         """All changes of an asset but the withdrawn, by start."""

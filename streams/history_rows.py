@@ -9,6 +9,7 @@ import msgspec
 
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.trends import Change
 
@@ -31,13 +32,16 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest revision of a change; times (ms) are when its first and this revision were published."""
+    """The newest revision of a change; times (ms) are when its first and this revision were published. Of a single
+    change: why it came about and what it promises, once that is known."""
 
     change: Change
     title: str
     artist: str
     opened_at: int
     updated_at: int
+    explanation: Explanation | None = None
+    opportunity: Opportunity | None = None
 
 
 class AssetRow(msgspec.Struct, frozen=True, kw_only=True):

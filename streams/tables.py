@@ -29,6 +29,15 @@ CHANGES = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
+REASONS = Table(
+    "reasons",
+    METADATA,
+    Column("change_id", String(128), primary_key=True),
+    Column("kind", String(16), primary_key=True),  # explanation, opportunity
+    Column("revision", Integer, nullable=False),
+    Column("day", Date, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
 ASSET_DAYS = Table(
     "asset_days",
     METADATA,

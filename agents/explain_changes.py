@@ -1,0 +1,110 @@
+"""Agent ``explain_changes``: changes in, their causes and the opportunities in them out (US 11,113,707; O6, O7).
+
+What it says of a revision of a change depends on the consumption stored by then, and which revisions it speaks of on
+the pace: of several in one batch, only the last. Each message names the revision it is about, so that a repeat after a
+crash replaces and never adds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+from numpy.typing import NDArray
+
+from cuepoint.models.cause_explain import explain, withdrawn
+from cuepoint.models.cause_model import HISTORY_DAYS
+from cuepoint.schemas.codec import decoder
+from cuepoint.schemas.opportunities import Explanation, Opportunity
+from cuepoint.schemas.topics import CHANGES, EXPLANATIONS, OPPORTUNITIES, Topic
+from cuepoint.schemas.trends import Change
+from cuepoint.streams.batch import Batch
+from cuepoint.streams.outgoing import Outgoing
+
+Columns = Mapping[str, NDArray[Any]]
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # record_history tells of them
+_decode = decoder(Change).decode
+_AGAIN_AFTER_DAYS = frozenset({2, 6, 13, 27})  # an open region is looked at again when it is so old
+_RECENT_DAYS = 7
+_LOOK_EVERY_S = 0.25
+
+
+class Consumption(Protocol):
+    """What is stored. Methods raise Unavailable."""
+
+    def cells(self, asset_id: str, first_day: dt.date, last_day: dt.date) -> Columns: ...
+
+    def totals(self, first_day: dt.date, last_day: dt.date) -> Columns:
+        """Of all assets, by day, dsp and territory."""
+
+    def reports(self, first_day: dt.date, last_day: dt.date) -> frozenset[tuple[str, str, int]]:
+        """(dsp, territory, ordinal day) of all reports that can be read."""
+
+
+class ExplainChanges:
+    """Stateless. ``wait_s``: how long the store is given to have the reports of a change's day; then it is explained by
+    what is there, what is missing being counted as missing."""
+
+    name: ClassVar[str] = "explain_changes"
+    topics: ClassVar[tuple[Topic, ...]] = (CHANGES,)
+
+    def __init__(self, store: Consumption, *, wait_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._wait_s, self._clock = store, wait_s, clock
+
+    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+        """Explanations and opportunities of the batch's changes, in the order of their last revisions."""
+        wanted: dict[str, Change] = {}
+        due: set[str] = set()
+        for value in batch.values:
+            try:
+                change = _decode(value)
+            except _UNREADABLE:
+                continue
+            wanted.pop(change.change_id, None)
+            wanted[change.change_id] = change
+            if change.status != "updated" or (change.day - change.start).days in _AGAIN_AFTER_DAYS:
+                due.add(change.change_id)
+        out: list[Outgoing] = []
+        deadline = self._clock() + self._wait_s
+        for change in wanted.values():
+            if change.change_id in due:
+                out += await self._explain(change, deadline)
+        return out
+
+    async def _explain(self, change: Change, deadline: float) -> list[Outgoing]:
+        if change.status == "withdrawn":
+            return _messages(*withdrawn(change))
+        last = change.end or change.day
+        first = change.start - dt.timedelta(days=HISTORY_DAYS)
+        cells = await asyncio.to_thread(self._store.cells, change.asset_id, first, last)
+        reports = await asyncio.to_thread(self._store.reports, first, last)
+        while _lacks(reports, last) and self._clock() < deadline:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now = await asyncio.to_thread(self._store.reports, first, last)
+            if now != reports:
+                reports = now
+                cells = await asyncio.to_thread(self._store.cells, change.asset_id, first, last)
+        if not len(cells["day"]):
+            return []
+        totals = await asyncio.to_thread(self._store.totals, first, last)
+        said = await asyncio.to_thread(explain, change, cells, totals, reports)
+        return [] if said is None else _messages(*said)
+
+
+def _lacks(reports: frozenset[tuple[str, str, int]], last: dt.date) -> bool:
+    """A service that reported lately has not reported the day, or none has reported at all."""
+    day = last.toordinal()
+    lately = {(dsp, territory) for dsp, territory, seen in reports if day - _RECENT_DAYS <= seen < day}
+    return not lately or any((*pair, day) not in reports for pair in lately)
+
+
+def _messages(explanation: Explanation, opportunity: Opportunity) -> list[Outgoing]:
+    place = f"{explanation.change_id}:{explanation.revision}"
+    return [
+        Outgoing(EXPLANATIONS, explanation.asset_id, explanation, f"explanation:{place}"),
+        Outgoing(OPPORTUNITIES, opportunity.asset_id, opportunity, f"opportunity:{place}"),
+    ]
