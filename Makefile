@@ -20,7 +20,7 @@ FOR ?=
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test chaos lint format typecheck pytest documents lock clean test-packages
+.PHONY: help run test test-kafka chaos lint format typecheck pytest documents lock clean test-packages
 
 help: ## this list
 	@echo "Cuepoint: alerts and ad decisions as events arrive. Targets:"
@@ -45,6 +45,9 @@ typecheck: $(STAMPS)/dev $(LINKS) ## mypy, strict
 
 pytest: $(STAMPS)/dev test-packages ## the tests alone; PYTEST_ARGS="-k ingest" chooses
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+test-kafka: $(STAMPS)/dev test-packages ## all tests with Apache Kafka in place of the embedded broker
+	CUEPOINT_TEST_BROKER=kafka $(VENV)/bin/pytest $(PYTEST_ARGS)
 
 chaos: $(STAMPS)/dev test-packages ## kill, stall and rebalance the system on real Kafka; CYCLES=100 SEED=1
 	$(PYTHON) tests/chaos --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from chaos_check import INPUTS, OUTPUTS, Checks
+import redis
+from chaos_check import INPUTS, OUTPUTS, Checks, stands_elsewhere
 from chaos_faults import SESSION_TIMEOUT_S, Faults
 from chaos_findings import Findings, say
 from chaos_fleet import ROLES, Fleet
@@ -201,11 +202,13 @@ class Run:
                     for place, offset in self._logs.committed(role, read).items()
                     if offset != ends[place]
                 }
-            except Unavailable as error:
-                before, state = None, {"broker": str(error)}
+                with self._redis.client() as client:
+                    stored = stands_elsewhere(client, ends)
+            except (Unavailable, redis.RedisError) as error:
+                before, state = None, {"broker or Redis": str(error)}
                 continue
-            state = {**behind, "recoveries": self._recovery.open}
-            calm = not behind and not self._recovery.open
+            state = {**behind, "recoveries": self._recovery.open, "Redis": stored}
+            calm = not behind and not self._recovery.open and not stored
             if calm and before == ends:
                 return ends
             before = ends if calm else None
