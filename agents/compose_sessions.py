@@ -10,8 +10,8 @@ import numpy as np
 
 from cuepoint.models.report_columns import locate
 from cuepoint.models.rule_book import RuleBook
-from cuepoint.models.session_decide import Results, RuleFault
 from cuepoint.models.session_partition import PartitionSessions
+from cuepoint.models.session_results import Results, RuleFault
 from cuepoint.models.session_rows import STATE_VERSION
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import decoder, encode, explain

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
 
 from cuepoint.models.rule_check import check_rule
-from cuepoint.models.rule_plan import ActiveRules, CompiledRule
 from cuepoint.schemas.rules import AdRule
 
 _ALWAYS = float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveRules:
+    """The rules in effect from ``begins`` up to, not including, ``until`` (ms), the one asked first at the front."""
+
+    begins: float
+    until: float
+    rules: tuple[AdRule, ...]
 
 
 class RuleBook:
@@ -24,7 +33,6 @@ class RuleBook:
 
     def __init__(self) -> None:
         self._versions: dict[str, dict[int, AdRule]] = {}
-        self._compiled: dict[tuple[str, int], CompiledRule] = {}
         self._changes: list[float] = []  # moments at which the rules in effect may differ from those before
         self._active: dict[int, ActiveRules] = {}
 
@@ -34,18 +42,16 @@ class RuleBook:
         if held.get(rule.version) == rule:
             return False
         check_rule(rule)
-        compiled = CompiledRule(rule)
         self._versions.setdefault(rule.rule_id, held)[rule.version] = rule
-        self._compiled[rule.rule_id, rule.version] = compiled
         self._changes, self._active = self._moments(), {}
         return True
 
     def drop_superseded(self, before_ms: int) -> None:
         """Forget versions that a later one has replaced for all events received from ``before_ms`` on."""
-        for rule_id, versions in self._versions.items():
+        for versions in self._versions.values():
             newest = max((number for number, rule in versions.items() if rule.effective_at <= before_ms), default=0)
             for number in [number for number in versions if number < newest]:
-                del versions[number], self._compiled[rule_id, number]
+                del versions[number]
         self._changes, self._active = self._moments(), {}
 
     def rules(self) -> list[AdRule]:
@@ -57,14 +63,13 @@ class RuleBook:
         return sorted(moments - {-_ALWAYS, _ALWAYS})
 
     def at(self, at_ms: int) -> ActiveRules:
-        """The compiled rules in effect at ``at_ms``; the same object for the same moment until the book changes."""
+        """The rules in effect at ``at_ms``; the same object for the same moment until the book changes."""
         index = bisect_right(self._changes, at_ms)
         active = self._active.get(index)
         if active is None:
             begins = self._changes[index - 1] if index else -_ALWAYS
             until = self._changes[index] if index < len(self._changes) else _ALWAYS
-            rules = [self._compiled[rule.rule_id, rule.version] for rule in self.current(at_ms)]
-            active = self._active[index] = ActiveRules(begins, until, rules)
+            active = self._active[index] = ActiveRules(begins, until, tuple(self.current(at_ms)))
         return active
 
     def current(self, at_ms: int) -> list[AdRule]:

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from cuepoint.models import session_kernel as kernel
 from cuepoint.models.report_columns import Located, locate
 from cuepoint.models.report_names import Names
-from cuepoint.models.rule_book import RuleBook
+from cuepoint.models.rule_book import ActiveRules, RuleBook
 from cuepoint.models.rule_kernel import DECISIONS, FREE, FREE_LEFT, STAMPS
-from cuepoint.models.rule_plan import ActiveRules
 from cuepoint.models.rule_says import Texts
 from cuepoint.models.rule_tables import LaidOut, lay_out
-from cuepoint.models.session_decide import Results
 from cuepoint.models.session_events import read_events
-from cuepoint.models.session_results import Marked, build_decisions, build_refusals
+from cuepoint.models.session_results import Marked, Results, build_decisions, build_refusals
 from cuepoint.models.session_rows import TEXTS, load_rows, session_rows
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.models.session_table import DECISION, DUE, MARK, REFUSAL, SESSION, TALLY, Out, State
@@ -138,7 +136,7 @@ class PartitionSessions:
             self._control[STAMPS] += 1
             held = self._laid_out[id(active)] = (
                 active,
-                lay_out([c.rule for c in active.rules], self._names, int(self._control[STAMPS])),
+                lay_out(active.rules, self._names, int(self._control[STAMPS])),
             )
         self._control[kernel.SINCE] = -_FOREVER if active.begins == -inf else ceil(active.begins)
         self._control[kernel.BEFORE] = _FOREVER if active.until == inf else ceil(active.until)
@@ -152,7 +150,9 @@ class PartitionSessions:
         held, known = int(control[kernel.SESSIONS]), len(self._names)
         if held + more > len(state.sessions):
             room = held + more + held // 8
-            state = state._replace(sessions=_grown(state.sessions, room), missing=_grown(state.missing, room))
+            missing, lost = np.empty((room, kernel.MAX_MISSING), np.uint32), np.flatnonzero(self.sessions["missing"])
+            missing[lost] = state.missing[lost]  # of few: what is not written to takes no memory
+            state = state._replace(sessions=_grown(state.sessions, room), missing=missing)
         if known > len(state.row_of):
             rows = np.full(known + known // 4, -1, dtype=np.int32)
             rows[: len(state.row_of)] = state.row_of
@@ -189,8 +189,10 @@ class PartitionSessions:
             state.row_of[sessions["session_id"][over]] = kernel.FORGOTTEN
             self._closed = np.concatenate((self._closed, sessions["session_id"][over]))
             self._closed_at = np.concatenate((self._closed_at, sessions["closes_at"][over]))
-            kept, missing = sessions[~over], state.missing[: len(sessions)][~over]
-            state.sessions[: len(kept)], state.missing[: len(kept)] = kept, missing
+            kept = sessions[~over]
+            lost = np.flatnonzero(kept["missing"])
+            state.missing[lost] = state.missing[np.flatnonzero(~over)[lost]]
+            state.sessions[: len(kept)] = kept
             state.row_of[kept["session_id"]] = np.arange(len(kept))
             control[kernel.SESSIONS] = len(kept)
         due = max(0, len(self._closed) - MAX_REMEMBERED)

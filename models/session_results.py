@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,11 @@ from cuepoint.models import session_kernel as kernel
 from cuepoint.models.rule_fields import ad_length_s
 from cuepoint.models.rule_says import KINDS, Texts
 from cuepoint.models.rule_tables import LaidOut
-from cuepoint.models.session_decide import Results, RuleFault, decision_id
 from cuepoint.models.session_events import Events
 from cuepoint.models.session_table import Out
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import AdDecision
+from cuepoint.schemas.rules import AdRule
 
 
 class Marked(NamedTuple):
@@ -26,6 +27,37 @@ class Marked(NamedTuple):
     marks: NDArray[Any]
     stamps: NDArray[np.int64]
     texts: Texts
+
+
+class RuleFault(NamedTuple):
+    """A rule that raised while it was asked."""
+
+    rule: AdRule
+    reason: str
+    at_ms: int
+
+
+class Results:
+    """What a run over events gave. ``refused`` pairs the event's place in the run with the error."""
+
+    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats")
+
+    def __init__(self) -> None:
+        self.decisions: list[AdDecision] = []
+        self.faults: list[RuleFault] = []
+        self.refused: list[tuple[int, ContractError]] = []
+        self.marked: list[Marked] = []
+        self.repeats = self.late = 0
+
+
+def decision_id(session_id: str, rule_id: str, occasion: str) -> str:
+    """The same for the same occasion, whoever computes it and however often; the rule's version is not part of it, so
+    that an occasion stays decided when the rule changes.
+
+    >>> decision_id("s", "r", "0:start") == decision_id("s", "r", "0:start") != decision_id("s", "r", "9:start")
+    True
+    """
+    return blake2b(f"{session_id}\n{rule_id}\n{occasion}".encode(), digest_size=16).hexdigest()
 
 
 def build_decisions(found: Out, rules: LaidOut, events: Events, texts: Texts, out: Results) -> None:

@@ -5,17 +5,18 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from plain_criteria import compile_criteria, getter
+from plain_engine import SessionEngine
+from plain_plan import CompiledRule, Timeline
 from playback_log import T0, book, rule, run
 from playback_strategies import criteria, naive, passes, rule_sets, sessions
 
-from cuepoint.models.rule_criteria import compile_criteria, fields_of, getter
+from cuepoint.models.rule_criteria import fields_of
 from cuepoint.models.rule_fields import FIELDS
-from cuepoint.models.rule_plan import CompiledRule, Timeline
 from cuepoint.models.rule_satisfy import conjunctions, holds
 from cuepoint.models.rule_series import Series, series_of
 from cuepoint.models.rule_text import describe_rule
 from cuepoint.models.rule_yaml import load_rules
-from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import decoder, encode
 from cuepoint.schemas.playback import PlayerEvent

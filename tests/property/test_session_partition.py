@@ -9,15 +9,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from plain_decode import decode_events
+from plain_engine import SessionEngine
 from playback_log import T0, rule
 from playback_strategies import criteria, interleave, passes, rule_sets, sessions, several_sessions
 
 from cuepoint.models.report_columns import locate
 from cuepoint.models.rule_book import RuleBook
-from cuepoint.models.session_decide import Results
-from cuepoint.models.session_decode import decode_events
-from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_partition import PartitionSessions
+from cuepoint.models.session_results import Results
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.playback import PlayerEvent

@@ -6,13 +6,13 @@ from itertools import pairwise
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_engine import SessionEngine
 from playback_log import Player, book, rule, run
 from playback_strategies import interleave, rule_sets, sessions, several_sessions
 
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.rule_series import series_of
-from cuepoint.models.session_decide import Results
-from cuepoint.models.session_engine import SessionEngine
+from cuepoint.models.session_results import Results
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import AdDecision, PlayerEvent

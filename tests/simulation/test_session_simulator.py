@@ -7,10 +7,10 @@ from functools import lru_cache
 from itertools import pairwise
 
 import pytest
+from plain_engine import SessionEngine
 from playback_log import T0, book, run
 
 from cuepoint.models import session_calibration as c
-from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.models.session_simulator import ViewerSimulator
 from cuepoint.schemas.playback import AdDecision, PlayerEvent

@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from plain_engine import SessionEngine
+
+from cuepoint.models.report_columns import locate
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.rule_shelf import RuleShelf
-from cuepoint.models.session_decide import Results
-from cuepoint.models.session_engine import SessionEngine
+from cuepoint.models.session_partition import PartitionSessions
+from cuepoint.models.session_results import Results
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
@@ -90,8 +94,15 @@ def run(
     engine: SessionEngine | None = None,
     cuts: Iterable[int] = (),
 ) -> Results:
-    """Feed the events, cut into runs at ``cuts``, to the engine (a fresh one by default)."""
-    engine = engine or SessionEngine(SessionSettings())
+    """Feed the events, cut into runs at ``cuts``, to the plain engine. Without one, to a fresh one, and to Cuepoint's
+    compiled sessions as well, which must find the same."""
+    if engine is None:
+        engine, compiled = SessionEngine(SessionSettings()), Results()
+        stamps = np.array([event.received_at for event in events], dtype=np.int64)
+        records = locate([encode(event) for event in events])
+        PartitionSessions(SessionSettings()).run(records, 0, stamps, rules, compiled)
+        assert compiled.decisions == run(events, rules, engine, cuts).decisions
+        return compiled
     results, bounds = Results(), [0, *sorted(cuts), len(events)]
     for start, stop in pairwise(bounds):
         part = Results()

@@ -1,6 +1,7 @@
 import datetime as dt
 
 import pytest
+from plain_plan import plain
 from playback_log import T0, book, is_, rule
 
 from cuepoint.models.rule_book import RuleBook
@@ -63,7 +64,7 @@ def test_scope_selects_rules_for_a_play() -> None:
     ).at(T0)
 
     def names(*play: str) -> list[str]:
-        return [one.rule_id for one in active.plan(play[0], 60.0, *play[1:]).starts]
+        return [one.rule_id for one in plain(active).plan(play[0], 60.0, *play[1:]).starts]
 
     assert names("v1", "news", "x", "DE") == ["all", "v"]
     assert names("v2", "music", "x", "FR") == ["all", "c"]
@@ -72,9 +73,9 @@ def test_scope_selects_rules_for_a_play() -> None:
 
 def test_positions_depend_on_the_length() -> None:
     active = book(rule("a", AtSeconds(seconds=-10.0)), rule("b", AtSeconds(seconds=50.0))).at(T0)
-    assert active.plan("v", None, "", "", "").break_at == [50.0]
-    assert active.plan("v", 40.0, "", "", "").break_at == [30.0]
-    assert active.plan("v", 8.0, "", "", "").break_at == []
+    assert plain(active).plan("v", None, "", "", "").break_at == [50.0]
+    assert plain(active).plan("v", 40.0, "", "", "").break_at == [30.0]
+    assert plain(active).plan("v", 8.0, "", "", "").break_at == []
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,6 @@ def test_rules_in_yaml_are_refused_with_their_place(text: str, field: str) -> No
 
 
 def test_an_empty_tree_holds_and_names_no_field() -> None:
-    compiled = book(rule("a", criteria=All())).at(T0).rules[0]
+    compiled = plain(book(rule("a", criteria=All())).at(T0)).rules[0]
     assert compiled.criteria is None
     assert compiled.readers == ()

@@ -2,9 +2,9 @@
 
 import msgspec
 import pytest
+from plain_engine import SessionEngine
 from playback_log import T0, Player, book, fired, rule, run
 
-from cuepoint.models.session_engine import SessionEngine
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.rules import AtSeconds, Every, Limits
 

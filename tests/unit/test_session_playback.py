@@ -1,10 +1,11 @@
 """What one session's events lead to, rule by rule."""
 
 import pytest
+from plain_engine import SessionEngine
+from plain_plan import plain
 from playback_log import Player, book, fired, is_, rule, run
 
-from cuepoint.models.session_decide import decision_id
-from cuepoint.models.session_engine import SessionEngine
+from cuepoint.models.session_results import decision_id
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.rules import (
     AdFormat,
@@ -256,8 +257,8 @@ class _Broken:
 def test_a_rule_that_raises_is_left_out_and_reported_and_the_others_go_on() -> None:
     rules = book(rule("bad", Every(seconds=30.0), priority=1), rule("good", Every(seconds=30.0)))
     player = Player().begin().video().play(60.0)
-    rules.at(player.at).rules[0].criteria = _Broken()
-    results = run(player.events, rules)
+    plain(rules.at(player.at)).rules[0].criteria = _Broken()
+    results = run(player.events, rules, SessionEngine(SessionSettings()))
     assert fired(results) == [("good", 30.0), ("good", 60.0)]
     assert [(fault.rule.rule_id, fault.reason) for fault in results.faults] == [("bad", "ZeroDivisionError: no")] * 2
 

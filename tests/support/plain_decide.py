@@ -1,18 +1,16 @@
-"""From a due occasion to a decision: limits, criteria, and what is recorded."""
+"""Plain: from a due occasion to a decision: limits, criteria, and what is recorded."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import blake2b
 from operator import itemgetter
-from typing import Any, NamedTuple
+
+from plain_plan import CompiledRule
+from plain_state import SessionState
 
 from cuepoint.models.rule_fields import ad_length_s
-from cuepoint.models.rule_plan import CompiledRule
-from cuepoint.models.session_state import SessionState
-from cuepoint.schemas.errors import ContractError
+from cuepoint.models.session_results import Results, RuleFault, decision_id
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
-from cuepoint.schemas.rules import AdRule
 
 # An occasion a rule waited for: the rule's order, where in the video to insert, the rule, the sequence number the
 # occasion is counted from, how it came about, and at which position or (PLAYED) as which of its series.
@@ -20,37 +18,6 @@ from cuepoint.schemas.rules import AdRule
 Due = tuple[tuple[int, str], float, CompiledRule, int, str, float]
 START, END, PLAYED, PASSED, JUMPED = "the video starts", "the video ended", "played", "passed", "jumped over"
 _in_order = itemgetter(0, 1)
-
-
-class RuleFault(NamedTuple):
-    """A rule that raised while it was asked."""
-
-    rule: AdRule
-    reason: str
-    at_ms: int
-
-
-class Results:
-    """What a run over events gave. ``refused`` pairs the event's place in the run with the error."""
-
-    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats")
-
-    def __init__(self) -> None:
-        self.decisions: list[AdDecision] = []
-        self.faults: list[RuleFault] = []
-        self.refused: list[tuple[int, ContractError]] = []
-        self.marked: list[Any] = []
-        self.repeats = self.late = 0
-
-
-def decision_id(session_id: str, rule_id: str, occasion: str) -> str:
-    """The same for the same occasion, whoever computes it and however often; the rule's version is not part of it, so
-    that an occasion stays decided when the rule changes.
-
-    >>> decision_id("s", "r", "0:start") == decision_id("s", "r", "0:start") != decision_id("s", "r", "9:start")
-    True
-    """
-    return blake2b(f"{session_id}\n{rule_id}\n{occasion}".encode(), digest_size=16).hexdigest()
 
 
 def decide(session: SessionState, due: list[Due], event: PlayerEvent, at_ms: int, out: Results) -> None:

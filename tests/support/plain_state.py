@@ -7,7 +7,7 @@ from operator import attrgetter
 from sys import intern
 from typing import Any
 
-from cuepoint.models.rule_plan import Plan
+from plain_plan import Plan
 
 STATE_VERSION = 1
 NOTHING: dict[str, int] = {}  # shared by sessions that count nothing; never written to

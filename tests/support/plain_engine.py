@@ -1,4 +1,4 @@
-"""All sessions of a partition: opened, advanced, closed by event or time, re-opened, forgotten."""
+"""The judge of the compiled sessions (models/session_partition.py): the same, plainly, one event after the other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from enum import IntEnum
 from math import ceil
 from typing import Any
 
+from plain_plan import ActiveRules, plain
+from plain_playback import MAX_MISSING, MOVES, absorb, advance, react
+from plain_state import SessionState
+
 from cuepoint.models.rule_book import RuleBook
-from cuepoint.models.rule_plan import ActiveRules
-from cuepoint.models.session_decide import Results
-from cuepoint.models.session_playback import MAX_MISSING, MOVES, absorb, advance, react
+from cuepoint.models.session_results import Results
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.models.session_state import SessionState
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
 
@@ -47,7 +48,7 @@ class SessionEngine:
     def run(self, events: Sequence[PlayerEvent], stamps: Sequence[int], book: RuleBook, out: Results) -> None:
         """Take in events in the order of the log. ``stamps`` are the broker's times (ms; 0 or less: none)."""
         sessions, timeout, skew, clock = self.sessions, self._timeout, self._skew, self.clock
-        rules = book.at(clock)
+        rules = plain(book.at(clock))
         since, before = self._span(rules)
         for index, event in enumerate(events):
             at_ms, session = event.received_at, sessions.get(event.session_id)
@@ -58,7 +59,7 @@ class SessionEngine:
                 and at_ms <= session.closes_at
                 and (at_ms <= clock or not 0 < stamps[index] < at_ms - skew)
             ):  # the next event of an open session, with no change of rules and no sweep between: what step comes to
-                if at_ms > clock:  # noqa: PLR1730 - a call costs more than the comparison
+                if at_ms > clock:
                     clock = at_ms
                 kind, plan = event.kind, session.plan
                 if (
@@ -81,7 +82,7 @@ class SessionEngine:
                         session.ended, session.closes_at = True, at_ms - 1
                         continue
                 closes_at = at_ms + timeout
-                if closes_at > session.closes_at:  # noqa: PLR1730
+                if closes_at > session.closes_at:
                     session.closes_at = closes_at
                 continue
             self.clock = clock
@@ -91,7 +92,7 @@ class SessionEngine:
                 out.refused.append((index, error))
             clock = self.clock
             if not rules.begins <= clock < rules.until:
-                rules = book.at(clock)
+                rules = plain(book.at(clock))
             since, before = self._span(rules)
         self.clock = clock
 
@@ -121,7 +122,7 @@ class SessionEngine:
             out.late += 1
             return Outcome.LATE
         if rules is None or not rules.begins <= at_ms < rules.until:
-            rules = book.at(at_ms)
+            rules = plain(book.at(at_ms))
         advance(session, event, at_ms, rules, out)
         self.sessions[event.session_id] = session
         if at_ms > session.closes_at:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from cuepoint.models.rule_criteria import Getter, Predicate, compile_criteria, fields_of, getter, split_criteria
+from plain_criteria import Getter, Predicate, compile_criteria, getter
+
+from cuepoint.models import rule_book
+from cuepoint.models.rule_criteria import fields_of, split_criteria
 from cuepoint.models.rule_series import Series, series_of
 from cuepoint.models.rule_text import describe_insertion
 from cuepoint.schemas.rules import (
@@ -23,7 +27,7 @@ from cuepoint.schemas.rules import (
 )
 
 if TYPE_CHECKING:
-    from cuepoint.models.session_state import SessionState
+    from plain_state import SessionState
 
 MAX_PLANS = 20_000
 TABLE_S, GROWTH_S = 4 * 3600.0, 900.0
@@ -222,3 +226,9 @@ def _applies(compiled: CompiledRule, play: Play) -> bool:
     if not all(not wanted or value in wanted for wanted, value in zip(lists, looked_at, strict=True)):
         return False
     return compiled.fixed is None or compiled.fixed(cast("SessionState", play), 0)
+
+
+@lru_cache(maxsize=256)
+def plain(active: rule_book.ActiveRules) -> ActiveRules:
+    """The rules of a moment as the plain engine takes them."""
+    return ActiveRules(active.begins, active.until, [CompiledRule(rule) for rule in active.rules])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from cuepoint.models.rule_plan import Plan
-from cuepoint.models.session_decide import END, JUMPED, PASSED, PLAYED, START, Due, allowed
-from cuepoint.models.session_state import SessionState
+from plain_decide import END, JUMPED, PASSED, PLAYED, START, Due, allowed
+from plain_plan import Plan
+from plain_state import SessionState
+
 from cuepoint.schemas.playback import PlayerEvent
 
 POSITION_TOLERANCE_S = 1.0  # players round, and report a little past the end

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sys import intern
 
-from cuepoint.models.rule_plan import ActiveRules, Plan
-from cuepoint.models.session_decide import Due, Results, decide
-from cuepoint.models.session_motion import POSITION_TOLERANCE_S, begin, complete, go_on, look_ahead, seek
-from cuepoint.models.session_state import NOTHING, SessionState
+from plain_decide import Due, decide
+from plain_motion import POSITION_TOLERANCE_S, begin, complete, go_on, look_ahead, seek
+from plain_plan import ActiveRules, Plan
+from plain_state import NOTHING, SessionState
+
+from cuepoint.models.session_results import Results
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
 
