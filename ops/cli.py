@@ -202,6 +202,45 @@ def simulate_catalogue(
 
 
 @app.command()
+def analyse(
+    file: Annotated[Path, typer.Argument(help="Counts: CSV, TSV, Parquet or JSON lines; columns asset, date, count.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for days, regions and forecasts.")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML that says which column is what.")] = None,
+    form: Annotated[str, typer.Option("--format", help="parquet or csv")] = "parquet",
+    missing: Annotated[str, typer.Option(help="A day without a row: unknown, zero or absent.")] = "unknown",
+    by: Annotated[list[str] | None, typer.Option(help="A column that splits an asset's counts; else summed.")] = None,
+    market: Annotated[bool, typer.Option(help="Take out what the whole market did.")] = True,
+    horizon: Annotated[int, typer.Option(min=0, help="Days to forecast from each --origin.")] = 0,
+    origin: Annotated[
+        list[datetime] | None, typer.Option(formats=["%Y-%m-%d"], help="Last day a forecast may see; may be repeated.")
+    ] = None,
+    params: Annotated[Path | None, typer.Option(help="Hyperparameters of cuepoint fit.")] = None,
+    memory: Annotated[int, typer.Option(min=64, help="MB for sorting; more goes to disk.")] = 512,
+) -> None:
+    """Score every day of a file of counts as the stream would, regions and forecasts too; no broker needed."""
+    from cuepoint.ops.analyse import AnalyseOptions
+    from cuepoint.ops.analyse import analyse as run
+    from cuepoint.ops.analyse_fit import read_params
+
+    options = AnalyseOptions(
+        mapping=mapping,
+        form=form,
+        missing=missing,
+        split=by or [],
+        with_market=market,
+        params=read_params(params) if params else None,
+        horizon=horizon,
+        origins=[day.date() for day in origin or []],
+        memory_mb=memory,
+    )
+    done = run(file, out, options)
+    typer.echo(f"{done.series} series, {done.days} days, {done.rows} scored, {done.regions} regions")
+    for path in done.paths:
+        typer.echo(path)
+
+
+@app.command()
 def query(
     *,
     by: Annotated[str, typer.Option(help="Dimensions to group by: day,dsp,context,...")] = "day",

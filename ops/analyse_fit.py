@@ -1,0 +1,39 @@
+"""Hyperparameters in a file: what ``cuepoint fit`` writes, and analyse and the workers read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from cuepoint.models.trend_params import TrendParams
+from cuepoint.schemas.codec import explain
+from cuepoint.schemas.errors import ConfigurationError
+
+VERSION = 1
+
+
+class FittedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``params`` as name -> value; those not named keep their defaults."""
+
+    version: int = VERSION
+    params: dict[str, float | list[float]]
+    assets: int = 0  # of the sample they were fitted on
+    held_out: float = 0.0  # log likelihood a day on held-out assets ...
+    replaced: float = 0.0  # ... and that of what they replace
+
+
+def read_params(path: Path) -> TrendParams:
+    """The hyperparameters of a file. Raises ConfigurationError naming what is wrong."""
+    try:
+        fitted = msgspec.json.decode(path.read_bytes(), type=FittedParams)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(f"{path}: {explain(error).reason}") from error
+    if fitted.version != VERSION:
+        raise ConfigurationError(f"{path}: version {fitted.version}, this program reads {VERSION}")
+    if unknown := set(fitted.params) - set(TrendParams._fields):
+        raise ConfigurationError(f"{path}: params.{min(unknown)} is no hyperparameter")
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in fitted.params.items()}
+    return TrendParams()._replace(**values)  # type: ignore[arg-type]
