@@ -13,7 +13,7 @@ from pyarrow import csv
 
 Floats = NDArray[np.float64]
 EXCERPT = Path(__file__).parents[2] / "ops" / "samples" / "spotify_us_daily.csv.gz"
-VARIABLE = "CUEPOINT_BENCH_DAILY"
+VARIABLE = "BENCH_DAILY"
 LEAST_RUN_DAYS = 150
 EPOCH = 719_163  # the proleptic ordinal of 1970-01-01
 
