@@ -52,10 +52,13 @@ test-kafka: $(STAMPS)/dev test-packages ## all tests with Apache Kafka in place 
 chaos: $(STAMPS)/dev test-packages ## kill, stall and rebalance the system on real Kafka; CYCLES=100 SEED=1
 	$(PYTHON) tests/chaos --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+bench-detection bench-forecast-assets: $(STAMPS)/bench
+
+BENCHMARK = benchmarks/$(subst -,_,$*)
 bench-%: $(STAMPS)/dev ## a benchmark of benchmarks/; QUICK=1 for a short form
-	@test -e benchmarks/$* -o -e benchmarks/$*.py || { echo "there is no benchmark $*; there are:" \
+	@test -e $(BENCHMARK) -o -e $(BENCHMARK).py || { echo "there is no benchmark $*; there are:" \
 		$$(ls benchmarks | grep -v '^__' | sed 's/\.py$$//'); exit 2; }
-	$(PYTHON) benchmarks/$(if $(wildcard benchmarks/$*),$*,$*.py) $(if $(QUICK),--quick)
+	$(PYTHON) $(if $(wildcard $(BENCHMARK)),$(BENCHMARK),$(BENCHMARK).py) $(if $(QUICK),--quick)
 
 documents: $(STAMPS)/run ## write the generated documents anew
 	$(VENV)/bin/cuepoint schema --out docs/contracts
@@ -65,6 +68,7 @@ documents: $(STAMPS)/run ## write the generated documents anew
 lock: $(STAMPS)/dev ## resolve requirements/*.lock anew from pyproject.toml
 	$(VENV)/bin/uv pip compile -q pyproject.toml --generate-hashes --no-emit-index-url --no-annotate -o requirements/run.lock
 	$(VENV)/bin/uv pip compile -q pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-annotate -o requirements/dev.lock
+	$(VENV)/bin/uv pip compile -q pyproject.toml --group bench -c requirements/dev.lock --generate-hashes --no-emit-index-url --no-annotate -o requirements/bench.lock
 
 clean: ## remove .venv, caches and the data of runs
 	rm -rf $(VENV) .cache .cuepoint .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
@@ -101,6 +105,12 @@ $(STAMPS)/dev: requirements/dev.lock $(STAMPS)/package
 	@echo "installing into $(VENV) (once)"
 	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@ $(STAMPS)/run
+
+# Only the benchmarks of detection and forecasts want it.
+$(STAMPS)/bench: requirements/bench.lock $(STAMPS)/dev
+	@echo "installing the peers into $(VENV) (once)"
+	@$(INSTALL) --require-hashes -r requirements/bench.lock
+	@touch $@
 
 # mypy does not see through an editable install; links show it the packages where their names say.
 $(LINKS): $(MAKEFILE_LIST)

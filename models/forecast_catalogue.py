@@ -62,7 +62,8 @@ class Catalogue:
         """
         self._walk(self._memory.column(origin))
         tables = self._memory.tables(origin, horizon)
-        return quantiles_of_states(self._states, origin, tables, horizon, quantiles)
+        recent = self._memory.recent(origin)
+        return quantiles_of_states(self._states, recent, origin, tables=tables, horizon=horizon, quantiles=quantiles)
 
 
 def forecast(counts: Floats, first_day: int, horizon: int, quantiles: Sequence[float] = QUANTILES) -> Floats:

@@ -1,10 +1,12 @@
-"""What a filter state says about the weeks to come: the inputs of the forecast's regressions.
+"""What a filter state and the last four weeks say about the weeks to come: the inputs of the forecast's regressions.
 
-Everything is read off one row of the trend filter's state (``trend_kernel``: level, damped trend, six day offsets,
-noise scale, age), so that what forecasts a file also forecasts an asset of a running stream, which keeps nothing else.
+The state is a row of the trend filter's (``trend_kernel``: level, damped trend, six day offsets, noise scale, age). The
+last 28 counts mend what its hyperparameters, made for one catalogue, get wrong in another: above all a week far
+stronger than expected.
 
-Sources: maths.md 1 (state of an asset); Gardner & McKenzie 1985 (damped trend); Montero-Manso & Hyndman 2021,
-Principles and algorithms for forecasting groups of time series (one regression over all series).
+Sources: maths.md 1 (state of an asset); Gardner & McKenzie 1985 (damped trend); James & Stein 1961 (an asset's week is
+believed as far as it stands out of its noise); Montero-Manso & Hyndman 2021, Principles and algorithms for forecasting
+groups of time series (one regression over all series).
 """
 
 from __future__ import annotations
@@ -18,37 +20,55 @@ from cuepoint.models import trend_kernel as k
 
 Floats = NDArray[np.float64]
 
-# of the location; two more coefficients belong to the day's offset, the asset's own and the catalogue's
+RECENT_DAYS = 28
+OFFSETS = 4  # of a day: the state's, the last four weeks', the last week's, the catalogue's; each has a coefficient
+# inputs of the location
 LOCATION = (
     "one",
     "innovation",  # of the last day, log units
     "trend",  # tenfold, log units a day
     "above_normal",  # level above its own slow average
-    "fast",  # weighted sum of the last scores, about 5 days
-    "slow",  # the cumulative sums of a ramp
+    "three_days",  # their mean innovation
+    "week",  # that of seven days
     "week_young",  # exp(-age / 7 days)
     "month_young",
     "quarter_young",
     "size",  # log level above the catalogue's median
     "noise",  # log of the learnt noise scale
-    "spread",  # log of the variance about the slow average
     "gap",  # days since the last count
+    "last_week",  # mean of its days above the level
+    "last_month",
     "trend_young",
     "above_young",
 )
-SCALE = ("one", "week_young", "month_young", "quarter_young", "size", "noise", "spread", "gap", "steep", "strayed")
+SCALE = (
+    "one",
+    "week_young",
+    "month_young",
+    "quarter_young",
+    "size",
+    "noise",
+    "gap",
+    "steep",
+    "strayed",
+    "rough",
+    "moving",
+)
 STEP_VARIANCE = 0.0018  # of the filter's level and observation in a day, before the asset's own scale
 MOST_GAP_DAYS = 7.0  # a longer gap says no more than this one
 
 
 class Described(NamedTuple):
-    """Inputs of ``n`` assets: level (n,) on log1p scale, location (n, 15), scale (n, 10), week (n, 7) offsets Monday to
-    Sunday, weight (n,): one over the asset's noise scale, as scaled errors count."""
+    """Inputs of ``n`` assets: level (n,) on log1p scale, location (n, 16), scale (n, 11), week (n, 7) the state's
+    offsets Monday to Sunday, ahead and repeat (n, 7) those of the last four weeks and of the last one for the next
+    seven days, weight (n,): one over the usual change from week to week, as scaled errors count."""
 
     level: Floats
     location: Floats
     scale: Floats
     week: Floats
+    ahead: Floats
+    repeat: Floats
     weight: Floats
 
 
@@ -58,8 +78,50 @@ def _bounded(value: Floats, most: float) -> Floats:
     return bounded
 
 
-def describe(states: NDArray[np.float32], centre: float) -> Described:
-    """Read the inputs off state rows (n, trend_kernel.WIDTH); ``centre`` is the catalogue's median level (log1p)."""
+class _Weeks(NamedTuple):
+    """Of the last four weeks (log1p): offsets of the seven days to come, by all and by the last, mean of the last and
+    of all, variance about the offsets, of a week's mean about the one before, mean absolute change in a week."""
+
+    ahead: Floats
+    repeat: Floats
+    last: Floats
+    all: Floats
+    rough: Floats
+    moving: Floats
+    change: Floats
+
+
+def _mean(values: Floats, axis: int | tuple[int, ...], otherwise: float | Floats) -> Floats:
+    """Of what is not NaN; ``otherwise`` where all is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    mean: Floats = np.where(count > 0, np.where(known, values, 0.0).sum(axis=axis) / np.maximum(count, 1), otherwise)
+    return mean
+
+
+def _weeks(recent: Floats, level: Floats) -> _Weeks:
+    """recent (n, 28) counts, the latest last, so that column 7 w + p has the weekday of p + 1 days ahead."""
+    logs = np.log1p(recent).reshape(-1, 4, 7)
+    whole = np.isfinite(logs).sum(axis=2) >= 5
+    means = np.where(whole, _mean(logs, 2, np.nan), np.nan)
+    away = logs - means[:, :, None]
+    offsets = _mean(away, 1, 0.0)
+    weeks = whole.sum(axis=1)
+    rough = _mean((away - offsets[:, None, :]) ** 2, (1, 2), 0.01) * weeks / np.maximum(weeks - 1, 1) + 1e-5
+    signal = np.maximum((offsets**2).mean(axis=1) - rough / np.maximum(weeks, 1), 0.0)
+    believed = np.where(weeks >= 2, signal / (signal + rough / np.maximum(weeks, 1)), 0.0)
+    ahead = believed[:, None] * offsets
+    plain = logs - ahead[:, None, :]
+    last = _mean(plain[:, 3], 1, level)
+    moving = _mean(np.diff(means, axis=1) ** 2, 1, 0.01)
+    change = _mean(np.abs(np.diff(logs, axis=1)), (1, 2), 0.1)
+    repeat = np.where(np.isfinite(away[:, 3]), away[:, 3], ahead)
+    return _Weeks(ahead, repeat, last, _mean(plain, (1, 2), last), rough, moving, change)
+
+
+def describe(states: NDArray[np.float32], recent: Floats, centre: float) -> Described:
+    """states (n, trend_kernel.WIDTH); recent (n, RECENT_DAYS): the counts up to the states' day, NaN where there are
+    none; ``centre``: the catalogue's median level (log1p)."""
     s = states.astype(np.float64)
     level, gap = s[:, k.LEVEL], np.minimum(s[:, k.GAP], MOST_GAP_DAYS) / MOST_GAP_DAYS
     age = np.maximum(s[:, k.AGE], 0.0)
@@ -68,18 +130,20 @@ def describe(states: NDArray[np.float32], centre: float) -> Described:
     root = np.sqrt(noise)
     trend = _bounded(10.0 * s[:, k.TREND], 0.6)
     above = _bounded(level - s[:, k.NORMAL], 1.0)
-    innovation = 0.1 * root * _bounded(s[:, k.SCORES], 3.0)
-    recent = s[:, k.SCORES : k.SCORES + 7] @ 0.8 ** np.arange(7)
-    fast, slow = (_bounded(0.05 * root * value, 0.5) for value in (recent, s[:, k.RISING] - s[:, k.FALLING]))
+    scores = np.tanh(s[:, k.SCORES : k.SCORES + 7] / 3.0)
+    three, seven = (0.5 * root * scores[:, :days].mean(axis=1) for days in (3, 7))
     size = _bounded((level - centre) / 2.0, 3.0)
-    spread = np.log(np.maximum(s[:, k.SPREAD], 0.0) + 0.001)
     one = np.ones(len(s))
+    of = _weeks(recent, level)
     mean = np.expm1(np.clip(level, 0.0, 40.0))
     counting = (mean + 0.02) / (1.0 + mean) ** 2  # variance of log1p of a Poisson count
-    location = [one, innovation, trend, above, fast, slow, *young, size, np.log(noise), spread, gap]
+    location = [one, 0.3 * root * scores[:, 0], trend, above, three, seven, *young, size, np.log(noise), gap]
+    location += [_bounded(of.last - level, 0.5), _bounded(of.all - level, 1.0)]
     location += [trend * young[1], above * young[1]]
     scale = [one, *young, size, 0.5 * np.log(noise * STEP_VARIANCE + counting) + 3.0]
-    scale += [spread + 4.0, gap, np.abs(trend), np.abs(above)]
+    scale += [gap, np.abs(trend), np.abs(above)]
+    scale += [_bounded(0.5 * np.log(of.rough + 1e-3) + 2.0, 2.0), _bounded(0.5 * np.log(of.moving + 1e-3) + 2.0, 2.0)]
     six = s[:, k.SEASON : k.SEASON + 6]
     week = np.column_stack([six, -six.sum(axis=1)])
-    return Described(level, np.column_stack(location), np.column_stack(scale), week, 1.0 / np.clip(noise, 0.1, 10.0))
+    weight = 1.0 / np.clip(of.change, 0.03, 1.0)
+    return Described(level, np.column_stack(location), np.column_stack(scale), week, of.ahead, of.repeat, weight)

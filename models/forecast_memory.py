@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import trend_kernel
+from cuepoint.models.forecast_features import RECENT_DAYS
 from cuepoint.models.forecast_fit import Lessons, fit
 from cuepoint.models.forecast_tables import ForecastTables, prior
 
@@ -19,6 +20,7 @@ States = NDArray[np.float32]
 MOST_LESSONS = 20_000  # states a fit learns from; more add time and next to nothing
 SOONEST_STRIDE, LATEST_STRIDE = 3, 7  # days between two states kept of an asset
 MOST_GAP_DAYS = 7  # a state without a count for longer teaches nothing
+LEAST_FOLLOWED = 0.85  # of the days after a state that could have a count; else it was leaving, and teaches no level
 
 
 class ForecastMemory:
@@ -57,6 +59,15 @@ class ForecastMemory:
         lessons = self._lessons(self.column(origin), horizon)
         return fit(lessons, origin) if lessons is not None and len(lessons.states) else prior(horizon)
 
+    def recent(self, day: int) -> Floats:
+        """(assets, RECENT_DAYS) counts up to ``day``, NaN before the history."""
+        return self._recent(np.arange(len(self.counts)), np.full(len(self.counts), self.column(day)))
+
+    def _recent(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+        at = columns[:, None] + np.arange(1 - RECENT_DAYS, 1)
+        recent: Floats = np.where(at >= 0, self.counts[rows[:, None], np.maximum(at, 0)], np.nan)
+        return recent
+
     def _lessons(self, column: int, horizon: int) -> Lessons | None:
         """Pairs of a kept state and the counts after it, up to ``column``."""
         kept = [lesson for lesson in self._kept if lesson[0] < column and len(lesson[1])]
@@ -71,4 +82,7 @@ class ForecastMemory:
         at, rows = at[chosen], rows[chosen]
         ahead = at[:, None] + np.arange(1, horizon + 1)
         later = np.where(ahead <= column, self.counts[rows[:, None], np.minimum(ahead, column)], np.nan)
-        return Lessons(states, at + self.first_day, later, float(self._stride * every))
+        followed = np.isfinite(later).sum(axis=1) >= LEAST_FOLLOWED * np.minimum(column - at, horizon)
+        recent = self._recent(rows[followed], at[followed])
+        days = at[followed] + self.first_day
+        return Lessons(states[followed], recent, days, later[followed], float(self._stride * every))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import trend_kernel
-from cuepoint.models.forecast_features import Described, describe
+from cuepoint.models.forecast_features import OFFSETS, RECENT_DAYS, Described, describe
 from cuepoint.models.forecast_tables import LEVELS, YOUNG_AGE_DAYS, ForecastTables
 
 Floats = NDArray[np.float64]
@@ -44,27 +44,39 @@ def _location(
 ) -> Floats:
     """(n, horizon) log1p: level, what the regressions add, and the days' offsets."""
     b = np.array(tables.location)
-    base = _at_days(of.location @ b[:, :-2].T, *days)
-    own, shared = _at_days(b[:, -2], *days), _at_days(b[:, -1], *days)
-    location: Floats = of.level[:, None] + base + own * of.week[:, weekdays] + shared * np.array(tables.week)[weekdays]
+    base = _at_days(of.location @ b[:, :-OFFSETS].T, *days)
+    coming = np.arange(len(weekdays)) % 7
+    shared = np.broadcast_to(np.array(tables.week)[weekdays], base.shape)
+    location: Floats = of.level[:, None] + base
+    offsets = (of.week[:, weekdays], of.ahead[:, coming], of.repeat[:, coming], shared)
+    for coefficient, offset in zip(b[:, -OFFSETS:].T, offsets, strict=True):
+        location += _at_days(coefficient, *days) * offset
     return location
 
 
 def quantiles_of_states(
-    states: NDArray[np.float32], day: int, tables: ForecastTables, horizon: int, quantiles: Sequence[float]
+    states: NDArray[np.float32],
+    recent: Floats,
+    day: int,
+    *,
+    tables: ForecastTables,
+    horizon: int,
+    quantiles: Sequence[float],
 ) -> Floats:
     """Forecast the ``horizon`` days after ``day``.
 
-    states (n, trend_kernel.WIDTH) as they stand after ``day`` (date.toordinal()). Gives counts (n, horizon,
+    states (n, trend_kernel.WIDTH) as they stand after ``day`` (date.toordinal()); recent (n, RECENT_DAYS): the counts
+    of the days up to it, NaN where there are none. Gives counts (n, horizon,
     len(quantiles)), at least 0, ascending with the quantile, which may come in any order; NaN for an asset never seen.
     Beyond the longest span of the tables
-    its values are kept, beyond the outermost of LEVELS likewise. Raises ValueError for a horizon below 1 or a quantile
-    outside 0 to 1.
+    its values are kept, beyond the outermost of LEVELS likewise. Raises ValueError for another shape, a
+    horizon below 1 or a quantile outside 0 to 1.
 
     >>> from cuepoint.models.forecast_tables import prior
     >>> state = np.zeros((1, trend_kernel.WIDTH), dtype=np.float32)
     >>> state[0, trend_kernel.LEVEL], state[0, trend_kernel.SCALE] = np.log1p(1000), 1.0
-    >>> q = quantiles_of_states(state, 738000, prior(7), 7, (0.1, 0.5, 0.9))
+    >>> recent = np.full((1, RECENT_DAYS), 1000.0)
+    >>> q = quantiles_of_states(state, recent, 738000, tables=prior(7), horizon=7, quantiles=(0.1, 0.5, 0.9))
     >>> q.shape, round(float(q[0, 0, 1])), bool(q[0, 6, 2] > q[0, 0, 2] > 1000)
     ((1, 7, 3), 1000, True)
     """
@@ -73,15 +85,17 @@ def quantiles_of_states(
         raise ValueError(f"horizon must be at least 1 day, not {horizon}")
     if not wanted.size or not bool(np.all((wanted > 0.0) & (wanted < 1.0))):
         raise ValueError(f"quantiles must lie between 0 and 1, not {list(quantiles)}")
-    of = describe(states, tables.centre)
+    if recent.shape != (len(states), RECENT_DAYS):
+        raise ValueError(f"recent must be ({len(states)}, {RECENT_DAYS}), not {recent.shape}")
+    of = describe(states, recent, tables.centre)
     days = _between(tables.spans, horizon)
     location = _location(of, tables, (day + np.arange(horizon)) % 7, days)
-    log_scale = _at_days(of.scale @ np.array(tables.scale).T, *days)
+    log_scale = _at_days(np.clip(of.scale @ np.array(tables.scale).T, *np.array(tables.reach).T), *days)
     errors = np.array(tables.errors)  # (spans, strata, levels)
     grid = np.stack([[np.interp(wanted, LEVELS, row) for row in of_span] for of_span in errors])
     of_stratum = _at_days(np.moveaxis(grid, 0, -1), *days)  # (strata, quantiles, horizon)
     z = np.moveaxis(of_stratum, 1, 2)[strata(states, tables.sizes)]
-    logs = location[:, :, None] + np.exp(np.minimum(log_scale, 3.0))[:, :, None] * z
+    logs = location[:, :, None] + np.exp(log_scale)[:, :, None] * z
     counts: Floats = np.maximum(np.expm1(np.minimum(logs, HIGHEST)), 0.0)
     counts[states[:, trend_kernel.AGE] == trend_kernel.NEVER] = np.nan
     return counts

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models.forecast_features import LOCATION, SCALE
+from cuepoint.models.forecast_features import LOCATION, OFFSETS, SCALE
 from cuepoint.schemas.errors import SnapshotError
 
 Floats = NDArray[np.float64]
@@ -18,8 +18,9 @@ Floats = NDArray[np.float64]
 VERSION = 1
 LEVELS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999)
 SPANS = (1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 17, 21, 25, 28, 35, 42, 56, 70, 91, 119, 154, 196, 252, 308, 365)
-STRATA = 6  # asset younger than 28 days or not, times three sizes
-YOUNG_AGE_DAYS = 28.0
+STRATA = 6  # asset younger than 56 days or not, times three sizes
+YOUNG_AGE_DAYS = 56.0
+WIDEST_REACH = (-7.0, 0.5)  # log of the typical error in log units, whatever the regression says
 # a Student-t with 5 degrees of freedom at LEVELS, in units of exp(mean log |t|)
 _TAIL = (10.0, 6.84, 5.71, 4.36, 3.42, 2.5, 1.56, 0.95, 0.45)
 STANDARD = (*(-v for v in _TAIL), 0.0, *_TAIL[::-1])
@@ -28,10 +29,10 @@ STANDARD = (*(-v for v in _TAIL), 0.0, *_TAIL[::-1])
 class ForecastTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Learnt at ``spans`` days ahead, between which everything is interpolated.
 
-    location (spans, len(LOCATION) + 2): log1p count above the level, the last two times the day's offset, the asset's
-    own and the catalogue's; scale (spans, len(SCALE)): log of the typical error; errors (spans, STRATA, len(LEVELS)):
-    quantiles of scaled errors; centre, sizes: median and terciles of the levels; week: the catalogue's offsets, Monday
-    to Sunday.
+    location (spans, len(LOCATION) + OFFSETS): log1p count above the level, the last ones times the day's offsets;
+    scale (spans, len(SCALE)): log of the typical error, kept within reach (spans, 2); errors (spans, STRATA,
+    len(LEVELS)): quantiles of scaled errors; centre, sizes: median and terciles of the levels; week: the catalogue's
+    offsets, Monday to Sunday.
     """
 
     version: int = VERSION
@@ -43,6 +44,7 @@ class ForecastTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     spans: tuple[int, ...]
     location: tuple[tuple[float, ...], ...]
     scale: tuple[tuple[float, ...], ...]
+    reach: tuple[tuple[float, float], ...]
     errors: tuple[tuple[tuple[float, ...], ...], ...]
 
     def encode(self) -> bytes:
@@ -57,8 +59,10 @@ class ForecastTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         except msgspec.MsgspecError as error:
             raise SnapshotError(f"forecast tables: {error}") from error
         spans = len(tables.spans)
-        shapes = [(spans, len(LOCATION) + 2), (spans, len(SCALE)), (spans, STRATA, len(LEVELS))]
-        if tables.version != VERSION or shapes != [_shape(t) for t in (tables.location, tables.scale, tables.errors)]:
+        shapes = [(spans, len(LOCATION) + OFFSETS), (spans, len(SCALE)), (spans, 2), (spans, STRATA, len(LEVELS))]
+        if tables.version != VERSION or shapes != [
+            _shape(t) for t in (tables.location, tables.scale, tables.reach, tables.errors)
+        ]:
             raise SnapshotError(
                 f"forecast tables: version {tables.version} or their shape is not what this program reads"
             )
@@ -78,11 +82,11 @@ def spans_to(horizon: int) -> tuple[int, ...]:
 
 
 def prior_location(span: int) -> Floats:
-    """(len(LOCATION) + 2,): half the damped trend, most of the asset's own week, nothing else."""
-    b = np.zeros(len(LOCATION) + 2)
+    """(len(LOCATION) + OFFSETS,): half the damped trend, most of the asset's own week, nothing else."""
+    b = np.zeros(len(LOCATION) + OFFSETS)
     damping = 0.96
     b[LOCATION.index("trend")] = 0.05 * damping * (1.0 - damping**span) / (1.0 - damping)
-    b[-2:] = 0.9, 0.1
+    b[-OFFSETS:] = 0.4, 0.5, 0.0, 0.1
     return b
 
 
@@ -107,5 +111,6 @@ def prior(horizon: int) -> ForecastTables:
         spans=spans,
         location=tuple(tuple(prior_location(h).tolist()) for h in spans),
         scale=tuple(tuple(prior_scale(h).tolist()) for h in spans),
+        reach=(WIDEST_REACH,) * len(spans),
         errors=tuple((STANDARD,) * STRATA for _ in spans),
     )

@@ -113,7 +113,14 @@ def test_missing_days_are_not_zeros():
 )
 def test_refuses_what_cannot_be_asked(horizon, quantiles, named):
     with pytest.raises(ValueError, match=named):
-        quantiles_of_states(np.zeros((1, trend_kernel.WIDTH), np.float32), 1, prior(7), horizon, quantiles)
+        quantiles_of_states(
+            np.zeros((1, trend_kernel.WIDTH), np.float32),
+            np.zeros((1, 28)),
+            1,
+            tables=prior(7),
+            horizon=horizon,
+            quantiles=quantiles,
+        )
 
 
 def test_refuses_negative_counts_and_origins_outside():
