@@ -31,7 +31,7 @@ VARIANCE, OUT_TREND, P_SAME, RUN, RISE = 4, 6, 7, 10, 11
 PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN, P_STILL = 12, 13, 14, 15, 16, 17, 18
 
 
-@njit(cache=True, inline="never", _nrt=False)
+@njit(cache=True, inline="never")
 def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[STATUS] = status
     out[OUT_CODE] = s[CODE]
@@ -44,7 +44,7 @@ def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
 
 
-@njit(cache=True, inline="never", _nrt=False)
+@njit(cache=True, inline="never")
 def _signal(f: Any, h: Any) -> tuple[float, float]:
     """The day's verdict: (code, probability), code 0 where nothing is significant."""
     if f[P_SAME] < h.p_rapid:
@@ -56,7 +56,7 @@ def _signal(f: Any, h: Any) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _begin_candidate(s: Any, f: Any, day: float, h: Any) -> None:
     """Where the ramp's sum leaves zero, a change may have begun."""
     sign = 1.0 if f[RISE] > 0.0 else (-1.0 if f[RISE] < 0.0 else 0.0)
@@ -64,7 +64,7 @@ def _begin_candidate(s: Any, f: Any, day: float, h: Any) -> None:
         s[C_SIGN], s[C_START], s[C_LEVEL], s[C_TREND] = sign, day, f[PRIOR_LEVEL], f[PRIOR_TREND]
 
 
-@njit(cache=True, inline="never", _nrt=False)
+@njit(cache=True, inline="never")
 def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float, h: Any) -> bool:
     """Open a region if the change is large enough; says whether it did."""
     alone = abs(code) < 1.5 and f[LAG] < 0.5
@@ -80,7 +80,7 @@ def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float,
     return True
 
 
-@njit(cache=True, inline="never", _nrt=False)
+@njit(cache=True, inline="never")
 def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, out: Any) -> None:
     quiet = f[P_SAME] > h.quiet_p and (f[P_STILL] > h.quiet_p or abs(f[OUT_TREND]) < h.quiet_trend)
     if seen:
@@ -93,7 +93,7 @@ def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, 
         s[CODE] = s[C_SIGN] = 0.0
 
 
-@njit(cache=True, inline="never", _nrt=False)
+@njit(cache=True, inline="never")
 def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
     if s[CODE] != 0.0:
         s[EFFECT] += count - out[EXPECTED]
@@ -103,7 +103,7 @@ def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
         out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
 
 
-@njit(cache=True, inline="never", _nrt=False)
+@njit(cache=True, inline="never")
 def _speak(s: Any, f: Any, code: float, probability: float, day: float, count: float, h: Any, out: Any) -> None:
     """The day of an asset with an open region or a verdict; out (2, OUT_WIDTH)."""
     seen = count >= 0.0

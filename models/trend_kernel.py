@@ -54,7 +54,7 @@ def tables(h: TrendParams) -> NDArray[np.float64]:
     return np.asarray(np.exp(-age / h.young_days))
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _predict(s: Any, p: Any, q_level: float, trend_q: float, season_q: float, phi: float) -> None:
     """z' = A z + e: l' = l + b, b' = phi b, offsets stay; P' = A P A' + Q."""
     s[LEVEL] += s[TREND]
@@ -72,7 +72,7 @@ def _predict(s: Any, p: Any, q_level: float, trend_q: float, season_q: float, ph
         p[k] += season_q
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _project(s: Any, p: Any, dow: int, pb: Any) -> float:
     """pb = P B'; returns B z. B picks level and the day's offset; Sunday's is minus the sum of the six others."""
     if dow < 6:
@@ -87,7 +87,7 @@ def _project(s: Any, p: Any, dow: int, pb: Any) -> float:
     return float(s[LEVEL] - s[2] - s[3] - s[4] - s[5] - s[6] - s[7])
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _variance(pb: Any, dow: int) -> float:
     """B P B' from pb = P B'."""
     if dow < 6:
@@ -95,7 +95,7 @@ def _variance(pb: Any, dow: int) -> float:
     return float(pb[0] - pb[2] - pb[3] - pb[4] - pb[5] - pb[6] - pb[7])
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _begin(s: Any, p: Any, y: float, dow: int, h: Any) -> None:
     """The state after the first observation: level = y - offset - noise, all else from the prior."""
     d = h.day_prior
@@ -122,7 +122,7 @@ def _begin(s: Any, p: Any, y: float, dow: int, h: Any) -> None:
     s[NORMAL], s[SPREAD] = s[LEVEL], 0.02
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _strongest(s: Any, gain: float, out: Any, i: int) -> float:
     """The strongest of the matched filters for a step 0..6 days ago. The filter absorbs the share ``gain`` of a step
     every day, less when it takes it for an outlier: what is left of it in the scores falls by ``left`` a day."""
@@ -141,7 +141,7 @@ def _strongest(s: Any, gain: float, out: Any, i: int) -> float:
     return math.sqrt(best)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _doubt(strength: float, h: Any) -> float:
     """Probability of a day's strongest score if nothing changed: noise, normal and looked at several times over, or
     one of the surprises that real series hold, whose tail is a power."""
@@ -152,7 +152,7 @@ def _doubt(strength: float, h: Any) -> float:
     return float(min(1.0, noise + h.surprise_rate / (1.0 + ratio * ratio)))
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _join(s: Any, gain: float, ramp: float, h: Any, out: Any, i: int) -> None:
     """Rapid: the strongest step. Gradual: cumulative sums of the bounded score ``ramp``, falls weighing less, since to
     fall slowly is the ordinary life of an asset."""
@@ -170,7 +170,7 @@ def _join(s: Any, gain: float, ramp: float, h: Any, out: Any, i: int) -> None:
     s[NORMAL] += (1.0 - FORGET_NORMAL) * away
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _pass_gap(s: Any, absent: bool, h: Any) -> None:
     """A day without data: nothing is learnt, except that long absence from complete reports means less than before."""
     s[GAP] += 1.0
@@ -180,7 +180,7 @@ def _pass_gap(s: Any, absent: bool, h: Any) -> None:
             s[LEVEL] -= h.absent_fall
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _return(s: Any, p: Any, h: Any) -> None:
     """Back after a long gap: young again, its trend unknown."""
     s[TREND] = 0.0
@@ -193,7 +193,7 @@ def _return(s: Any, p: Any, h: Any) -> None:
     s[NORMAL] = s[LEVEL]
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _learn_noise(s: Any, product: float, h: Any) -> None:
     """The innovations of the right filter are uncorrelated (Mehra 1970): their correlation says which way it is
     wrong."""
@@ -201,7 +201,7 @@ def _learn_noise(s: Any, product: float, h: Any) -> None:
     s[NOISE] = min(max(s[NOISE], LEAST_NOISE), MOST_NOISE)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, shift: float, dispersion: float, h: Any) -> None:
     """Update by an observation ``error`` above its forecast of variance ``f`` (by the scale).
 
@@ -238,7 +238,7 @@ def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, shift: float, dispe
             k += 1
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _residual(count: float, expected: float, v: float) -> float:
     """Standardised negative binomial residual: variance 1/mean + v of the log, normal in shape also where counts are
     small (Anscombe's transform; asinh a - asinh b written as one logarithm)."""
@@ -246,7 +246,7 @@ def _residual(count: float, expected: float, v: float) -> float:
     return 2.0 / math.sqrt(v) * math.log((math.sqrt(a) + math.sqrt(a + 1.0)) / (math.sqrt(b) + math.sqrt(b + 1.0)))
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _score(s: Any, p: Any, pb: Any, count: float, m: float, fs: Any, effect: Any, h: Any, out: Any, i: int) -> None:
     """Score a count against its forecast ``m`` (log) and absorb it; ``fs``: variances without and of the counting."""
     structural, counting = fs
@@ -273,7 +273,7 @@ def _score(s: Any, p: Any, pb: Any, count: float, m: float, fs: Any, effect: Any
         out[i, LAG] = 0.0
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, effect: Any, out: Any, i: int) -> None:
     """One day of one asset that has been seen before."""
     seen = count >= 0.0
@@ -299,7 +299,7 @@ def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, e
         _score(s, p, pb, count, m, (structural, counting), effect, h, out, i)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _tell_market(s: Any, count: float, dow: int, h: Any, young: float, sketch: Any) -> None:
     """Add the innovation of one asset to its market's sketch. Forecast and variance as in ``_day``; the state stays."""
     m = s[LEVEL] + s[TREND]
@@ -380,7 +380,7 @@ def step(
             state[row, k] = s[k]
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True)
 def _streams(y: float) -> float:
     """From log1p back to streams a day; bounded, so that nothing ever becomes infinite."""
     return math.expm1(min(y, 60.0)) if y > 0.0 else 0.0
