@@ -53,3 +53,5 @@ CONSUMPTION_MERGES = Counter("cuepoint_consumption_merges_total", "Files merged 
 CONSUMPTION_EXPIRED = Counter(
     "cuepoint_consumption_expired_rows_total", "Rows removed for their age or for want of room", registry=REGISTRY
 )
+WEBHOOKS = Counter("cuepoint_webhooks_total", "Webhook deliveries tried", ["outcome"], registry=REGISTRY)
+WEBHOOKS_WAITING = Gauge("cuepoint_webhooks_waiting", "Webhook deliveries not made yet", registry=REGISTRY)
