@@ -25,6 +25,7 @@ from cuepoint.ops.api_parts import ApiParts, make_parts
 from cuepoint.ops.api_problems import install_problem_handlers
 from cuepoint.ops.api_reads import reads_router
 from cuepoint.ops.api_rules import rules_router
+from cuepoint.ops.api_webhooks import webhooks_router
 from cuepoint.ops.console import mount_console
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import ConfigurationError
@@ -52,7 +53,7 @@ def build_app(settings: Settings, parts: ApiParts | None = None) -> FastAPI:
     decisions = Decisions(settings, made.access, made.decisions)
     app.state.end_streams = decisions.end_streams
     app.router.routes += _player_routes(made, decisions)
-    routers = (health_router, login_router, rules_router, reads_router, consumption_router)
+    routers = (health_router, login_router, rules_router, reads_router, consumption_router, webhooks_router)
     for make_router in routers:
         app.include_router(make_router(made))
     install_problem_handlers(app)

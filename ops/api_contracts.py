@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from cuepoint.models.webhook_filter import AlertFilter
+from cuepoint.schemas.base import Text
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.rules import AdRule
 
@@ -51,6 +53,57 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int
     errors: list[EventError]
     tokens: dict[str, str] = {}
+
+
+class WebhookBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A subscription. ``filter`` says which changes; none: all. A disabled one is sent nothing."""
+
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+    description: Text = ""
+    filter: AlertFilter = AlertFilter()
+    status: Literal["active", "disabled"] = "active"
+
+
+class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+    """``secret`` only in the answer that made it: it cannot be read again."""
+
+    webhook_id: str
+    url: str
+    description: str
+    filter: AlertFilter
+    status: str
+    created_at: int
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class WebhookList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[WebhookView]
+
+
+class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """``event_id`` is what the receiver sees as webhook-id; ``next_at`` is when it is tried (again)."""
+
+    event_id: str
+    status: Literal["waiting", "delivered", "dead", "superseded"]
+    attempts: int
+    next_at: int
+    created_at: int
+    ended_at: int | None
+    reason: str
+    body: msgspec.Raw
+
+
+class WebhookDeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[WebhookDelivery]
+    total: int
+    next: str | None
+
+
+class WebhookQueued(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events are on their way (again); of a ping its id."""
+
+    queued: int
+    event_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class DecisionsAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ from fastapi.openapi.utils import get_openapi
 from cuepoint.ops import api_contracts, api_pages
 from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_problems import PROBLEM_JSON
-from cuepoint.schemas.base import Contract
 from cuepoint.schemas.rules import AdRule
 from cuepoint.streams.history_rows import Overview
 
@@ -24,7 +23,7 @@ and read decisions, read keys read, the admin key also writes rules. Times are m
 """
 
 
-def described(answer: type, *, body: type[Contract] | None = None, status: int = 200) -> dict[str, Any]:
+def described(answer: type, *, body: type[msgspec.Struct] | None = None, status: int = 200) -> dict[str, Any]:
     """Keyword arguments of a FastAPI route that answers with ``answer`` (a msgspec struct): its entry here."""
     extra: dict[str, Any] = {"responses": {str(status): _json_answer(answer.__name__)}}
     if body is not None:
@@ -55,6 +54,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             {"name": "players", "description": "Events in, decisions out"},
             {"name": "rules", "description": "Ad-insertion rules"},
             {"name": "reading", "description": "What was found and decided"},
+            {"name": "webhooks", "description": "Alerts sent to subscribers, after Standard Webhooks 1.0.0"},
             {"name": "operations", "description": "Probes and metrics"},
         ],
     )

@@ -80,7 +80,9 @@ def run(
 
 @app.command()
 def worker(
-    role: Annotated[str, typer.Argument(help="trends, sessions, counts, views, store or catalogue", metavar="ROLE")],
+    role: Annotated[
+        str, typer.Argument(help="trends, sessions, counts, views, store, catalogue or alerts", metavar="ROLE")
+    ],
 ) -> None:
     """One worker; start several of a role to share its partitions."""
     from cuepoint.ops.worker import run_worker

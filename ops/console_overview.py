@@ -19,7 +19,7 @@ from cuepoint.streams.history_rows import Overview
 
 RECENT = 6
 REPORTS = 5
-ROLES = ("trends", "sessions", "counts", "views", "store", "catalogue")
+ROLES = ("trends", "sessions", "counts", "views", "store", "catalogue", "alerts")
 NOTHING = Overview(
     latest_day=None,
     changes_on_latest_day=0,

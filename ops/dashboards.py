@@ -160,6 +160,21 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (Query(_rate("cuepoint_consumption_write_seconds_sum", "role"), "{{role}}"),),
         ),
     ),
+    "Webhooks": (
+        Panel(
+            "Deliveries",
+            "Tried a second, by what became of them",
+            (Query(_rate("cuepoint_webhooks_total", "outcome"), "{{outcome}}"),),
+            "reqps",
+            width=12,
+        ),
+        Panel(
+            "Waiting",
+            "Deliveries not made yet",
+            (Query("max by (role) (cuepoint_webhooks_waiting)", "{{role}}"),),
+            width=12,
+        ),
+    ),
     "HTTP": (
         Panel(
             "Requests",

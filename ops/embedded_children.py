@@ -16,7 +16,7 @@ from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
 from cuepoint.streams.embedded_parts import Part, launch
 
-ROLES = ("trends", "sessions", "counts", "views", "store", "catalogue")
+ROLES = ("trends", "sessions", "counts", "views", "store", "catalogue", "alerts")
 _TAIL_BYTES = 2000
 
 

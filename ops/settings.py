@@ -196,6 +196,18 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     query_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="longest a question to the consumption store may take"
     )
+    # webhooks
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="subscribers' secrets derive from it; empty: from token secret or admin key"
+    )
+    webhook_private: bool = Field(False, description="webhooks may go to private addresses, and by plain HTTP")
+    webhook_attempts: int = Field(12, ge=1, le=100, description="attempts before a delivery is given up")
+    webhook_first_pause_s: float = Field(5.0, gt=0, description="pause after the first failure, then thrice as long")
+    webhook_most_pause_s: float = Field(6 * 3600.0, gt=0, description="longest pause between two attempts")
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="how long a subscriber may take to answer")
+    webhook_interval_s: float = Field(1.0, gt=0, description="how often is looked for what is due")
+    webhook_history_days: int = Field(30, ge=1, description="days deliveries that ended are kept")
+    webhooks_most: int = Field(1000, ge=1, description="most subscriptions")
     queries_at_once: int = Field(4, ge=1, le=64, description="questions to the consumption store answered at once")
     query_rows: int = Field(100_000, ge=1, description="most rows of one answer of `cuepoint query`")
 

@@ -204,6 +204,41 @@ def _catalogue(settings: Settings, _redis: Redis) -> Role:
     return Role(agents=agents, close=close, engine=engine)
 
 
+def _alerts(settings: Settings, _redis: Redis) -> Role:
+    """Apart from all others: the one role that speaks to addresses that users chose."""
+    from cuepoint.agents.deliver_webhooks import DeliverWebhooks
+    from cuepoint.ops.webhook_parts import ThreadedOutbox, webhook_sender
+    from cuepoint.streams.database import open_engine, upgrade
+    from cuepoint.streams.webhook_store import WebhookStore
+
+    engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
+    upgrade(engine)
+    store, sender = WebhookStore(engine, settings.log_id), webhook_sender(settings, engine)
+
+    async def send() -> None:
+        while True:
+            try:
+                await sender.run(settings.webhook_interval_s)
+            except Exception:
+                _LOG.exception("sending webhooks failed; going on")
+                await asyncio.sleep(settings.webhook_interval_s)
+
+    async def prune() -> None:
+        while True:
+            before_ms = int((time.time() - settings.webhook_history_days * 86_400) * 1000)
+            try:
+                await asyncio.to_thread(store.prune, before_ms)
+            except Exception:
+                _LOG.exception("deliveries could not be pruned; trying again later")
+            await asyncio.sleep(settings.prune_interval_s)
+
+    async def close() -> None:
+        engine.dispose()
+
+    agent = DeliverWebhooks(ThreadedOutbox(store))
+    return Role(agents=[agent], jobs=[send, prune], close=close, engine=engine)
+
+
 _MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {
     "trends": _trends,
     "sessions": _sessions,
@@ -211,5 +246,6 @@ _MAKERS: dict[str, Callable[[Settings, Redis], Role]] = {
     "views": _views,
     "store": _store,
     "catalogue": _catalogue,
+    "alerts": _alerts,
 }
 ROLES = tuple(_MAKERS)

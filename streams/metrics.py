@@ -55,3 +55,5 @@ CONSUMPTION_EXPIRED = Counter(
 )
 WEBHOOKS = Counter("cuepoint_webhooks_total", "Webhook deliveries tried", ["outcome"], registry=REGISTRY)
 WEBHOOKS_WAITING = Gauge("cuepoint_webhooks_waiting", "Webhook deliveries not made yet", registry=REGISTRY)
+for _outcome in ("delivered", "failed", "dead"):
+    WEBHOOKS.labels(_outcome)  # told from the start, as zero

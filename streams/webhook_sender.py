@@ -22,7 +22,7 @@ from cuepoint.streams.webhook_store import Delivery, Webhook, WebhookStore
 
 _LOG = logging.getLogger(__name__)
 _GONE = 410
-_AT_ONCE = 100
+_EACH = 5  # of one subscriber's before all others had their turn
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -139,8 +139,8 @@ class WebhookSender:
         is sent its events in order, until one fails."""
         now_ms = int(self._clock() * 1000)
         # longer than all of one subscriber's may take, or another worker would send them too
-        lease_ms = int(1000 * self._options.timeout_s * (_AT_ONCE + 1))
-        due = await asyncio.to_thread(self._store.claim, now_ms, lease_ms, _AT_ONCE)
+        lease_ms = int(1000 * self._options.timeout_s * (_EACH + 1))
+        due = await asyncio.to_thread(self._store.claim, now_ms, lease_ms, _EACH)
         by_hook: dict[str, list[Delivery]] = {}
         for delivery in due:
             by_hook.setdefault(delivery.webhook_id, []).append(delivery)
@@ -149,9 +149,9 @@ class WebhookSender:
         return len(due)
 
     async def _send_all(self, session: aiohttp.ClientSession, webhook_id: str, due: Sequence[Delivery]) -> None:
-        hook = await asyncio.to_thread(self._store.get, webhook_id, int(self._clock() * 1000))
         failed_at: int | None = None
         for delivery in due:
+            hook = await asyncio.to_thread(self._store.get, webhook_id, int(self._clock() * 1000))
             if hook is None or hook.status != "active":
                 await self._fail(delivery, "the webhook is not active", None)
             elif failed_at is not None:  # its turn comes behind the one that failed, and is no attempt

@@ -55,13 +55,13 @@ class WebhookStore:
 
     # -- subscriptions
 
-    def create(self, url: str, description: str, wanted: AlertFilter, now_ms: int) -> Webhook:
+    def create(self, url: str, description: str, wanted: AlertFilter, status: str, now_ms: int) -> Webhook:
         values = {
             "webhook_id": f"wh_{secrets.token_hex(12)}",
             "url": url,
             "description": description,
             "wanted": msgspec.json.encode(wanted),
-            "status": "active",
+            "status": status,
             "salt": secrets.token_bytes(_SALT_BYTES),
             "old_salt": None,
             "old_until": 0,
@@ -135,15 +135,18 @@ class WebhookStore:
 
     # -- what goes out
 
-    def claim(self, now_ms: int, lease_ms: int, most: int) -> list[Delivery]:
-        """Deliveries that are due, oldest first; for ``lease_ms`` nobody else is given them."""
-        due = select(DELIVERIES).where(DELIVERIES.c.status == "waiting", DELIVERIES.c.next_at <= now_ms)
+    def claim(self, now_ms: int, lease_ms: int, most_each: int) -> list[Delivery]:
+        """What is due, oldest first, so many a subscriber; for ``lease_ms`` nobody else is given them."""
+        due = (DELIVERIES.c.status == "waiting", DELIVERIES.c.next_at <= now_ms)
         claimed = []
         with writing(self._engine) as connection:
-            for row in connection.execute(due.order_by(DELIVERIES.c.number).limit(most)).all():
-                mine = update(DELIVERIES).where(DELIVERIES.c.number == row.number, DELIVERIES.c.next_at == row.next_at)
-                if connection.execute(mine.values(next_at=now_ms + lease_ms)).rowcount:
-                    claimed.append(_delivery(row))
+            for webhook_id in connection.scalars(select(DELIVERIES.c.webhook_id).where(*due).distinct()).all():
+                rows = select(DELIVERIES).where(*due, DELIVERIES.c.webhook_id == webhook_id)
+                for row in connection.execute(rows.order_by(DELIVERIES.c.number).limit(most_each)).all():
+                    mine = (DELIVERIES.c.number == row.number, DELIVERIES.c.next_at == row.next_at)
+                    taken = update(DELIVERIES).where(*mine).values(next_at=now_ms + lease_ms)
+                    if connection.execute(taken).rowcount:
+                        claimed.append(_delivery(row))
         return claimed
 
     def delivered(self, number: int, now_ms: int) -> None:

@@ -166,6 +166,7 @@ def test_prometheus_reaches_every_process(prometheus: httpx.Client) -> None:
             "views",
             "store",
             "catalogue",
+            "alerts",
             "api",
         }
 

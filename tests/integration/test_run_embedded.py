@@ -119,7 +119,7 @@ def test_both_halves_work_and_ctrl_c_ends_them_within_seconds(start: Callable[..
         assert b"Cuepoint" in page.read()
     targets = next(run.folder.glob(".cuepoint/run-*/metrics-targets.json"))
     roles = {target["labels"]["role"] for target in json.loads(targets.read_text())}
-    assert roles == {"trends", "sessions", "counts", "views", "store", "catalogue", "api"}
+    assert roles == {"trends", "sessions", "counts", "views", "store", "catalogue", "alerts", "api"}
     run.until("first alert", lambda: run.told("First alert after"), 150)
     run.until("decisions", lambda: run.told(r"[1-9]\d* decisions"), 150)
     run.until("player events", lambda: run.told(r"[1-9]\d+ player events"), 150)

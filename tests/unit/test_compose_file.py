@@ -24,7 +24,7 @@ FILE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("cuepoint:")}
-ROLES = {"trends", "sessions", "counts", "views", "store", "catalogue"}
+ROLES = {"trends", "sessions", "counts", "views", "store", "catalogue", "alerts"}
 ONE_SHOT = {"topics", "tool"}
 SETTINGS = {f"CUEPOINT_{name.upper()}" for name in Settings.model_fields} | {"CUEPOINT_SECRETS_DIR"}
 
@@ -154,7 +154,7 @@ def test_every_role_has_a_service() -> None:
 
 
 def test_workers_wait_for_what_they_need() -> None:
-    for name in ("trends", "sessions", "counts", "views", "store", "catalogue", "api"):
+    for name in ("trends", "sessions", "counts", "views", "store", "catalogue", "alerts", "api"):
         waits = {other: wait["condition"] for other, wait in SERVICES[name]["depends_on"].items()}
         assert waits == {
             "topics": "service_completed_successfully",

@@ -119,3 +119,12 @@ def test_prometheus_scrapes_every_role() -> None:
     ports = {name: found["port"] for found in job["dns_sd_configs"] for name in found["names"]}
     workers = ("trends", "sessions", "counts", "views", "store", "catalogue")
     assert ports == {**dict.fromkeys(workers, 9100), "api": 8700}
+    assert ports == {
+        "trends": 9100,
+        "sessions": 9100,
+        "counts": 9100,
+        "views": 9100,
+        "store": 9100,
+        "alerts": 9100,
+        "api": 8700,
+    }
