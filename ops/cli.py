@@ -28,6 +28,8 @@ simulate_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(topics_app, name="topics")
 app.add_typer(rules_app, name="rules")
+alerts_app = typer.Typer(help="Alerts: significant changes.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(alerts_app, name="alerts")
 
 
 def main() -> None:
@@ -329,6 +331,32 @@ def rules_check(file: Annotated[Path, typer.Argument(help="A YAML file of rules.
     from cuepoint.ops.rules_command import check_rules
 
     typer.echo(f"{file}: {check_rules(file)} rules, all can be used")
+
+
+@alerts_app.command("follow")
+def alerts_follow(
+    *,
+    asset: Annotated[list[str] | None, typer.Option(help="Only this asset; may be repeated.")] = None,
+    kind: Annotated[str | None, typer.Option(help="rapid or gradual")] = None,
+    direction: Annotated[str | None, typer.Option(help="up or down")] = None,
+    least_percent: Annotated[float, typer.Option(min=0, help="Only regions at least so large.")] = 0.0,
+    least_per_day: Annotated[float, typer.Option(min=0, help="The same, in streams a day.")] = 0.0,
+    group: Annotated[str | None, typer.Option(help="Resume where this consumer group was; else from now.")] = None,
+    beginning: Annotated[bool, typer.Option(help="From the first change the broker has.")] = False,
+    idle: Annotated[float | None, typer.Option(help="End when none came for so long.", metavar="SECONDS")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The messages themselves, one a line.")] = False,
+) -> None:
+    """Changes in this terminal as they come; one line a revision."""
+    from cuepoint.ops.alerts_command import follow_alerts
+
+    wanted = {
+        "assets": asset or [],
+        "kinds": [kind] if kind else [],
+        "directions": [direction] if direction else [],
+        "least_size_percent": least_percent,
+        "least_size_per_day": least_per_day,
+    }
+    follow_alerts(read_settings(), wanted=wanted, group=group, beginning=beginning, idle_s=idle, as_json=as_json)
 
 
 @app.command()
