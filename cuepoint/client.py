@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.errors import Unavailable
@@ -52,15 +52,15 @@ class AlertReader:
     """Iterates over alerts, for ever or until none has come for ``idle_s``.
 
     ``group``: readers of one group share the partitions, and the group resumes where it was; a new one begins at
-    ``start``. ``topics``: any of cuepoint.schemas.topics whose messages should be read. ``config``: more settings of
-    librdkafka (TLS, SASL ...). ``on_broken`` is told of messages that cannot be read (topic, value, error); by default
-    they are logged. Raises Unavailable where no broker has answered for ``patience_s``.
+    ``start``. Without a group all partitions are read from ``start``, and nothing is remembered. ``topics``: any of
+    cuepoint.schemas.topics. ``config``: more settings of librdkafka (TLS, SASL ...). ``on_broken`` is told of messages
+    that cannot be read (topic, value, error); by default they are logged. Raises Unavailable where no broker has answered for ``patience_s``.
     """
 
     def __init__(
         self,
         broker: str,
-        group: str,
+        group: str | None,
         *,
         topics: Sequence[Topic] = (CHANGES,),
         start: Literal["earliest", "latest"] = "earliest",
@@ -80,7 +80,8 @@ class AlertReader:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": broker,
-                "group.id": prefix + group,
+                "group.id": prefix + (group or "cuepoint-no-group"),
+                "enable.auto.commit": group is not None,
                 "auto.offset.reset": start,
                 "enable.auto.offset.store": False,
                 "log_level": 2,
@@ -88,8 +89,11 @@ class AlertReader:
                 **(config or {}),
             }
         )
-        self._joined = False
-        self._consumer.subscribe(list(self._names), on_assign=self._has_joined)
+        self._joined = group is None
+        if group is None:
+            self._consumer.assign(self._partitions(OFFSET_BEGINNING if start == "earliest" else OFFSET_END))
+        else:
+            self._consumer.subscribe(list(self._names), on_assign=self._has_joined)
 
     def __enter__(self) -> AlertReader:
         return self
@@ -118,16 +122,17 @@ class AlertReader:
         deadline = time.monotonic() + timeout_s
         while True:
             message = self._consumer.poll(max(0.0, deadline - time.monotonic()))
+            error = None if message is None else message.error()
             if message is None:
                 self._require_broker()
-            elif message.error() is None:
+            elif error is None:
                 self._down_since, self._handed = None, message
                 alert = self._read(message)
                 if alert is not None:
                     return alert
                 self._handled()
-            elif message.error().code() not in _PASSING:
-                raise Unavailable(f"the broker refuses: {message.error().str()}")
+            elif error.code() not in _PASSING:
+                raise Unavailable(f"the broker refuses: {error.str()}")
             if time.monotonic() >= deadline:
                 return None
 
@@ -136,6 +141,15 @@ class AlertReader:
         if handled:
             self._handled()
         self._consumer.close()
+
+    def _partitions(self, offset: int) -> list[TopicPartition]:
+        try:
+            known = self._consumer.list_topics(timeout=self._patience_s).topics
+        except KafkaException as error:
+            self._consumer.close()
+            raise Unavailable(f"no broker has answered for {self._patience_s:g} s") from error
+        found = {name: known[name].partitions if name in known else {} for name in self._names}
+        return [TopicPartition(name, number, offset) for name, numbers in found.items() for number in numbers]
 
     def _handled(self) -> None:
         if self._handed is None:
@@ -157,8 +171,8 @@ class AlertReader:
             return None
         if not self._is_news(topic, content):
             return None
-        headers = {name: found for name, found in message.headers() or [] if isinstance(found, bytes)}
-        id = headers.get("ce_id", b"").decode()
+        headers: dict[str, Any] = dict(message.headers() or [])
+        id = (headers.get("ce_id") or b"").decode()
         partition, offset = message.partition() or 0, message.offset() or 0
         return Alert(content, id, self._names[topic], partition, offset, message.timestamp()[1])
 

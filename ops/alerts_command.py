@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from typing import Any, TextIO
 
@@ -34,18 +33,15 @@ def follow_alerts(
         chosen = msgspec.convert(wanted, AlertFilter)
     except msgspec.ValidationError as error:
         fault = explain(error)
-        raise ConfigurationError(
-            f"--{fault.field.strip('$.').split('[')[0].replace('_', '-')}: {fault.reason}"
-        ) from None
+        raise ConfigurationError(f"{fault.field.removeprefix('$.').partition('[')[0]}: {fault.reason}") from None
     output = out or sys.stdout
     told: set[str] = set()
     reader = AlertReader(
         settings.broker,
-        group or f"cuepoint-follow-{secrets.token_hex(6)}",
+        group,
         start="earliest" if beginning else "latest",
         prefix=settings.topic_prefix,
         idle_s=idle_s,
-        config=None if group else {"enable.auto.commit": False},  # nobody comes back for a group made up here
     )
     try:
         with reader:

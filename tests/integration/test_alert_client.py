@@ -101,5 +101,5 @@ def test_follow_prints_what_is_wanted_and_a_region_to_its_end(settings: Settings
     assert [line[:22] for line in lines] == ["+ 2026-03-02 opened   ", "- 2026-03-02 withdrawn"]
     assert "+40 % (+50 a day)  175 of 125 expected" in lines[0]
     assert [json.loads(line)["change_id"] for line in follow(True, assets=["a0"])] == ["c0"]
-    with pytest.raises(ConfigurationError, match="--kinds"):
+    with pytest.raises(ConfigurationError, match="kinds: "):
         follow(True, kinds=["slow"])
