@@ -54,7 +54,8 @@ class AlertReader:
     ``group``: readers of one group share the partitions, and the group resumes where it was; a new one begins at
     ``start``. Without a group all partitions are read from ``start``, and nothing is remembered. ``topics``: any of
     cuepoint.schemas.topics. ``config``: more settings of librdkafka (TLS, SASL ...). ``on_broken`` is told of messages
-    that cannot be read (topic, value, error); by default they are logged. Raises Unavailable where no broker has answered for ``patience_s``.
+    that cannot be read (topic, value, error); by default they are logged. Raises Unavailable
+    where no broker has answered for ``patience_s``.
     """
 
     def __init__(

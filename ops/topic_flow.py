@@ -24,7 +24,7 @@ FLOW: dict[Topic, Ends] = {
     topics.PLAYER_EVENTS: Ends(("api", "simulate"), ("compose_sessions", "count", "record_history")),
     topics.AD_RULES: Ends(("api",), ("compose_sessions",)),
     topics.AD_DECISIONS: Ends(("compose_sessions",), ("count", "record_history", "serve_decisions")),
-    topics.CHANGES: Ends(("watch_trends",), ("explain_changes", "record_history")),
+    topics.CHANGES: Ends(("watch_trends",), ("explain_changes", "record_history", "deliver_webhooks")),
     topics.EXPLANATIONS: Ends(("explain_changes",), ("record_history",)),
     topics.OPPORTUNITIES: Ends(("explain_changes",), ("record_history",)),
     topics.ASSET_DAYS: Ends(("watch_trends",), ("record_history",)),
