@@ -53,7 +53,7 @@ def test_only_the_api_is_published_and_on_loopback() -> None:
     assert list(published) == ["api"]
     assert published["api"] == ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8700}:8700"]
     assert FILE["networks"]["inside"]["internal"] is True
-    assert [name for name, service in SERVICES.items() if "outside" in service["networks"]] == ["api"]
+    assert [name for name, service in SERVICES.items() if "outside" in service["networks"]] == ["alerts", "api"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
