@@ -245,6 +245,25 @@ def analyse(
 
 
 @app.command()
+def fit(
+    file: Annotated[Path, typer.Argument(help="Counts, as for analyse.")],
+    *,
+    out: Annotated[Path, typer.Option(help="JSON file for analyse --params.")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML that says which column is what.")] = None,
+    assets: Annotated[int, typer.Option(help="Series to take, evenly over the file.")] = 2_000,
+    params: Annotated[Path | None, typer.Option(help="Begin with these; they are what is replaced.")] = None,
+) -> None:
+    """Learn the filter's hyperparameters from a catalogue; half of the assets are held out and decide."""
+    from cuepoint.ops.analyse_fit import read_params
+    from cuepoint.ops.fit_command import fit_file
+
+    start = read_params(params) if params else None
+    fitted = fit_file(file, out, mapping=mapping, assets=assets, start=start)
+    typer.echo(f"{fitted.assets} series; held-out log likelihood a day {fitted.replaced:.4f} -> {fitted.held_out:.4f}")
+    typer.echo(out)
+
+
+@app.command()
 def query(
     *,
     by: Annotated[str, typer.Option(help="Dimensions to group by: day,dsp,context,...")] = "day",
