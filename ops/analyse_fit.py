@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -11,13 +12,14 @@ from cuepoint.schemas.codec import explain
 from cuepoint.schemas.errors import ConfigurationError
 
 VERSION = 1
+_HINTS = get_type_hints(TrendParams)
 
 
 class FittedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``params`` as name -> value; those not named keep their defaults."""
 
     version: int = VERSION
-    params: dict[str, float | list[float]]
+    params: dict[str, Any]  # a number, or a list of them
     assets: int = 0  # of the sample they were fitted on
     held_out: float = 0.0  # log likelihood a day on held-out assets ...
     replaced: float = 0.0  # ... and that of what they replace
@@ -30,10 +32,18 @@ def read_params(path: Path) -> TrendParams:
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"{path}: {explain(error).reason}") from error
+        fault = explain(error)
+        raise ConfigurationError(f"{path}: {fault.field} {fault.reason}") from error
     if fitted.version != VERSION:
         raise ConfigurationError(f"{path}: version {fitted.version}, this program reads {VERSION}")
     if unknown := set(fitted.params) - set(TrendParams._fields):
         raise ConfigurationError(f"{path}: params.{min(unknown)} is no hyperparameter")
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in fitted.params.items()}
-    return TrendParams()._replace(**values)  # type: ignore[arg-type]
+    values = {}
+    for name, value in fitted.params.items():
+        try:
+            values[name] = msgspec.convert(value, _HINTS[name])
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(f"{path}: params.{name}: {explain(error).reason}") from error
+        if isinstance(values[name], float) and getattr(TrendParams(), name) > 0 >= values[name]:
+            raise ConfigurationError(f"{path}: params.{name} must be above zero")
+    return TrendParams()._replace(**values)

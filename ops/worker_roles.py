@@ -48,14 +48,18 @@ def make_role(name: str, settings: Settings, redis: Redis) -> Role:
 
 def _trends(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.watch_trends import WatchTrends, warm_up
+    from cuepoint.ops.analyse_fit import read_params
     from cuepoint.schemas.topics import TREND_RECORDS
     from cuepoint.streams.state_archive import FileArchive
 
+    params = read_params(settings.trend_params) if settings.trend_params else None
     warm_up()
     folder = (
         settings.data_dir.absolute() / "archive" / WatchTrends.name / f"{settings.topic_prefix}{TREND_RECORDS.name}"
     )
-    agent = WatchTrends(asset_days=settings.asset_days, archive=lambda partition: FileArchive(folder / str(partition)))
+    agent = WatchTrends(
+        params=params, asset_days=settings.asset_days, archive=lambda partition: FileArchive(folder / str(partition))
+    )
     return Role(agents=[agent])
 
 
