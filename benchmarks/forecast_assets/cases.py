@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
 def read(given: str | None) -> Panel:
     """The tracks to be judged of a file with columns date, track_id, streams: of the full file the half, by a hash of
-    their id, that nothing was tuned on; of the bundled excerpt all."""
+    their id, that no forecast was tuned on; of the bundled excerpt all."""
     named = given or os.environ.get(VARIABLE)
     path = Path(named) if named else EXCERPT
     table = csv.read_csv(path)
@@ -50,7 +50,7 @@ def read(given: str | None) -> Panel:
     counts[rows, days - first] = table["streams"].to_numpy()
     if named:
         judged = np.array([hashlib.sha256(f"split:{name}".encode()).digest()[0] % 2 == 1 for name in ids])
-        said = f"{path.name}: {judged.sum():,} of {len(ids):,} tracks, the half that nothing was tuned on"
+        said = f"{path.name}: {judged.sum():,} of {len(ids):,} tracks, the half that no forecast was tuned on"
         return Panel(counts[judged], first, said)
     said = (
         f"the bundled excerpt of {len(ids)} tracks, some of which were tuned on: too small for the figures of "
