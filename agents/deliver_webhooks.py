@@ -1,4 +1,7 @@
-"""Agent: queues changes for the webhooks that want them. The sending is not its business: a subscriber may be slow."""
+"""Agent: queues changes and opportunities for the webhooks that want them.
+
+The sending is not its business: a subscriber may be slow.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from cuepoint.models.webhook_filter import Alert
 from cuepoint.schemas.codec import decoder
-from cuepoint.schemas.topics import CHANGES, Topic
-from cuepoint.schemas.trends import Change
+from cuepoint.schemas.topics import CHANGES, OPPORTUNITIES, Topic
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
-_decode = decoder(Change).decode
+_decode = decoder(Alert).decode
 
 
 class Outbox(Protocol):
     """Where to. Methods raise Unavailable."""
 
-    async def add(self, topic: str, partition: int, last: int, changes: Sequence[tuple[int, int, Change]]) -> int: ...
+    async def add(self, topic: str, partition: int, last: int, alerts: Sequence[tuple[int, int, Alert]]) -> int: ...
 
     async def position(self, topic: str, partition: int) -> int | None: ...
 
@@ -28,20 +31,20 @@ class DeliverWebhooks:
     """Stateless: the outbox holds, in the transaction of each batch, how far it got."""
 
     name: ClassVar[str] = "deliver_webhooks"
-    topics: ClassVar[tuple[Topic, ...]] = (CHANGES,)
+    topics: ClassVar[tuple[Topic, ...]] = (CHANGES, OPPORTUNITIES)
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     async def process(self, batch: Batch) -> Sequence[Outgoing]:
         """Broken records are told of by record_history, which reads them too."""
-        changes = []
+        alerts = []
         for offset, at, value in zip(batch.offsets, batch.timestamps, batch.values, strict=True):
             try:
-                changes.append((offset, at, _decode(value)))
+                alerts.append((offset, at, _decode(value)))
             except msgspec.MsgspecError:
                 continue
-        await self._outbox.add(batch.topic, batch.partition, batch.last, changes)
+        await self._outbox.add(batch.topic, batch.partition, batch.last, alerts)
         return []
 
     async def position(self, topic: str, partition: int) -> int | None:

@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from cuepoint.schemas.base import Identifier, Text
+from cuepoint.schemas.opportunities import Opportunity
 from cuepoint.schemas.trends import Change
 
+Alert = Change | Opportunity
+EventKind = Literal["change", "opportunity"]
 Kind = Literal["rapid", "gradual"]
 Direction = Literal["up", "down"]
 ChangeStatus = Literal["opened", "updated", "closed", "withdrawn"]
@@ -18,8 +21,10 @@ _Many = msgspec.Meta(max_length=10_000)
 
 
 class AlertFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """An empty list wants all. Sizes are magnitudes: a drop of 40 per cent has a size of 40."""
+    """An empty list wants all. ``events``: changes alone where not given. Sizes are magnitudes: a drop of 40 per cent
+    has a size of 40; they, ``kinds``, ``directions`` and ``statuses`` are asked of changes only."""
 
+    events: Annotated[list[EventKind], msgspec.Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["change"])
     assets: Annotated[list[Identifier], _Many] = []
     owners: Annotated[list[Text], _Many] = []
     kinds: list[Kind] = []
@@ -28,8 +33,9 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     least_size_per_day: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     least_size_percent: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
-    def wants(self, change: Change, owner: str, *, told: bool = False) -> bool:
-        """``told``: the subscriber has heard of the region, so hears of it to its end, however small it becomes.
+    def wants(self, alert: Alert, owner: str, *, told: bool = False) -> bool:
+        """``told``: the subscriber has heard of the region (or opportunity), so hears of it to its end, however small
+        it becomes.
 
         >>> base = {"change_id": "c", "revision": 1, "status": "opened", "asset_id": "a", "kind": "rapid",
         ...     "direction": "down", "start": dt.date(2026, 1, 1), "day": dt.date(2026, 1, 1), "probability": 1.0,
@@ -39,13 +45,18 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         >>> AlertFilter(least_size_percent=15).wants(change, ""), AlertFilter(least_size_per_day=51).wants(change, "")
         (True, False)
         """
+        if (self.assets and alert.asset_id not in self.assets) or (self.owners and owner not in self.owners):
+            return False
+        if isinstance(alert, Opportunity):
+            return "opportunity" in self.events and (told or alert.opportunity)
+        return "change" in self.events and self._wants_change(alert, told)
+
+    def _wants_change(self, change: Change, told: bool) -> bool:
         large = (
             abs(change.size_per_day) >= self.least_size_per_day and abs(change.size_percent) >= self.least_size_percent
         )
         return (
             (told or large)
-            and (not self.assets or change.asset_id in self.assets)
-            and (not self.owners or owner in self.owners)
             and (not self.kinds or change.kind in self.kinds)
             and (not self.directions or change.direction in self.directions)
             and (not self.statuses or change.status in self.statuses)
@@ -62,10 +73,14 @@ class Event(NamedTuple):
     body: bytes
 
 
-def change_event(change: Change, at_ms: int, title: str, artist: str, owner: str) -> Event:
-    """A revision of a region as a webhook's event, in the payload form of Standard Webhooks 1.0.0."""
-    data: dict[str, Any] = msgspec.to_builtins(change) | {"title": title, "artist": artist, "owner": owner}
-    return _event(f"change.{change.status}", change.change_id, change.revision, at_ms, data)
+def alert_event(alert: Alert, at_ms: int, title: str, artist: str, owner: str) -> Event:
+    """A revision of a region, or of what it is worth, as a webhook's event, in the payload form of Standard Webhooks
+    1.0.0. An opportunity is ``found``, ``lost`` when it no longer is one, or ``withdrawn`` with its region."""
+    data: dict[str, Any] = msgspec.to_builtins(alert) | {"title": title, "artist": artist, "owner": owner}
+    if isinstance(alert, Change):
+        return _event(f"change.{alert.status}", alert.change_id, alert.revision, at_ms, data)
+    became = "withdrawn" if alert.status == "withdrawn" else "found" if alert.opportunity else "lost"
+    return _event(f"opportunity.{became}", f"opportunity/{alert.change_id}", alert.revision, at_ms, data)
 
 
 def ping_event(webhook_id: str, at_ms: int, number: str) -> Event:

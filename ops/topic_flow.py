@@ -26,7 +26,7 @@ FLOW: dict[Topic, Ends] = {
     topics.AD_DECISIONS: Ends(("compose_sessions",), ("count", "record_history", "serve_decisions")),
     topics.CHANGES: Ends(("watch_trends",), ("explain_changes", "record_history", "deliver_webhooks")),
     topics.EXPLANATIONS: Ends(("explain_changes",), ("record_history",)),
-    topics.OPPORTUNITIES: Ends(("explain_changes",), ("record_history",)),
+    topics.OPPORTUNITIES: Ends(("explain_changes",), ("record_history", "deliver_webhooks")),
     topics.ASSET_DAYS: Ends(("watch_trends",), ("record_history",)),
     topics.DEAD_TREND_RECORDS: Ends(("ingest", "watch_trends"), ("record_history",)),
     topics.DEAD_CONSUMPTION: Ends(("store_consumption",), ("record_history",)),

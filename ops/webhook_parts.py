@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from cuepoint.models.webhook_filter import Alert
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import ConfigurationError
-from cuepoint.schemas.trends import Change
 from cuepoint.streams.webhook_sender import SenderOptions, WebhookSender
 from cuepoint.streams.webhook_store import WebhookStore
 
@@ -21,8 +21,8 @@ class ThreadedOutbox:
     def __init__(self, store: WebhookStore) -> None:
         self._store = store
 
-    async def add(self, topic: str, partition: int, last: int, changes: Sequence[tuple[int, int, Change]]) -> int:
-        return await asyncio.to_thread(self._store.add, topic, partition, last, changes)
+    async def add(self, topic: str, partition: int, last: int, alerts: Sequence[tuple[int, int, Alert]]) -> int:
+        return await asyncio.to_thread(self._store.add, topic, partition, last, alerts)
 
     async def position(self, topic: str, partition: int) -> int | None:
         return await asyncio.to_thread(self._store.position, topic, partition)

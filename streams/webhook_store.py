@@ -9,8 +9,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, func, select, update
 
-from cuepoint.models.webhook_filter import AlertFilter, Event, change_event, ping_event
-from cuepoint.schemas.trends import Change
+from cuepoint.models.webhook_filter import Alert, AlertFilter, Event, alert_event, ping_event
 from cuepoint.streams.database import insert, reading, writing
 from cuepoint.streams.tables import ASSETS, POSITIONS
 from cuepoint.streams.webhook_tables import DELIVERIES, WEBHOOKS
@@ -109,8 +108,8 @@ class WebhookStore:
         with reading(self._engine) as connection:
             return self._position(connection, topic, partition)
 
-    def add(self, topic: str, partition: int, last: int, changes: Sequence[tuple[int, int, Change]]) -> int:
-        """Queue (offset, time, change) for whoever wants it; all up to ``last`` is in. Returns how many were queued."""
+    def add(self, topic: str, partition: int, last: int, alerts: Sequence[tuple[int, int, Alert]]) -> int:
+        """Queue (offset, time, alert) for whoever wants it; all up to ``last`` is in. Returns how many were queued."""
         with writing(self._engine) as connection:
             known = self._position(connection, topic, partition)
             if known is not None and known >= last:
@@ -118,9 +117,9 @@ class WebhookStore:
             active = select(WEBHOOKS).where(WEBHOOKS.c.status == "active")
             hooks = [_webhook(row, 0) for row in connection.execute(active)]
             queued = 0
-            for offset, at_ms, change in changes if hooks else ():
+            for offset, at_ms, alert in alerts if hooks else ():
                 if known is None or offset > known:
-                    queued += _offer(connection, hooks, change, at_ms)
+                    queued += _offer(connection, hooks, alert, at_ms)
             place = {"log_id": self._log_id, "topic": _POSITION.format(topic), "partition": partition, "last": last}
             upsert = insert(connection, POSITIONS).values(place)
             connection.execute(upsert.on_conflict_do_update(index_elements=POSITIONS.primary_key, set_={"last": last}))
@@ -222,15 +221,15 @@ class WebhookStore:
         return found
 
 
-def _offer(connection: Connection, hooks: Sequence[Webhook], change: Change, at_ms: int) -> int:
-    asset = connection.execute(select(ASSETS).where(ASSETS.c.asset_id == change.asset_id)).one_or_none()
+def _offer(connection: Connection, hooks: Sequence[Webhook], alert: Alert, at_ms: int) -> int:
+    asset = connection.execute(select(ASSETS).where(ASSETS.c.asset_id == alert.asset_id)).one_or_none()
     title, artist, owner = (asset.title, asset.artist, asset.owner) if asset else ("", "", "")
-    event = change_event(change, at_ms, title, artist, owner)
+    event = alert_event(alert, at_ms, title, artist, owner)
     queued = 0
     for hook in hooks:
         about = (DELIVERIES.c.webhook_id == hook.webhook_id, DELIVERIES.c.subject == event.subject)
         told = connection.execute(select(DELIVERIES.c.number).where(*about).limit(1)).first() is not None
-        if hook.wanted.wants(change, owner, told=told):
+        if hook.wanted.wants(alert, owner, told=told):
             older = update(DELIVERIES).where(
                 *about, DELIVERIES.c.status == "waiting", DELIVERIES.c.revision < event.revision
             )

@@ -108,6 +108,7 @@ async def test_what_is_refused(settings: Any) -> None:
             ({"url": "http://example.org/"}, "$.url"),
             ({}, "$.url"),
             ({"url": "https://example.org/", "filter": {"kinds": ["slow"]}}, "$.filter.kinds[0]"),
+            ({"url": "https://example.org/", "filter": {"events": []}}, "$.filter.events"),
             ({"url": "https://example.org/", "filter": {"pets": []}}, "$.filter"),
         ):
             answer = await api.post("/v1/webhooks", json=body, headers=ADMIN)

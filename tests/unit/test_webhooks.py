@@ -16,7 +16,8 @@ from cuepoint.models.webhook_filter import AlertFilter
 from cuepoint.models.webhook_signature import secret_of
 from cuepoint.ops.webhook_parts import ThreadedOutbox
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.topics import ASSETS, CHANGES
+from cuepoint.schemas.opportunities import Opportunity
+from cuepoint.schemas.topics import ASSETS, CHANGES, OPPORTUNITIES, Topic
 from cuepoint.schemas.trends import Asset, Change
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.database import open_engine, upgrade
@@ -49,6 +50,11 @@ def change(id: str = "c1", revision: int = 1, **changes: Any) -> Change:
     return Change(**(values | band | changes))
 
 
+def opportunity(id: str = "c1", revision: int = 1, *, found: bool = True, **others: Any) -> Opportunity:
+    values: dict[str, Any] = {"asset_id": "a1", "day": dt.date(2026, 3, 2), "probability": 0.8 if found else 0.2}
+    return Opportunity(change_id=id, revision=revision, opportunity=found, **(values | others))
+
+
 class Office:
     """A store, an agent and a sender whose clock and chance are the test's."""
 
@@ -59,29 +65,34 @@ class Office:
         HistoryWriter(engine).write(ASSETS.name, 0, 0, [Recorded(0, 0, asset)])
         self.store = WebhookStore(engine)
         self.agent = DeliverWebhooks(ThreadedOutbox(self.store))
-        self.now_s, self.offset = AT_MS / 1000, 0
+        self.now_s, self.offsets = AT_MS / 1000, {CHANGES: 0, OPPORTUNITIES: 0}
         chosen = SenderOptions(private=True, timeout_s=5.0)._replace(**options)
         self.sender = WebhookSender(self.store, MASTER, chosen, chance=lambda: 1.0, clock=lambda: self.now_s)
 
     def subscribe(self, url: str, wanted: AlertFilter | None = None) -> str:
         return self.store.create(url, "", wanted or AlertFilter(), "active", AT_MS).webhook_id
 
-    async def tell(self, *changes: Change) -> None:
-        values = [encode(each) for each in changes]
-        first, self.offset = self.offset, self.offset + len(values)
+    async def tell(self, *alerts: Change | Opportunity) -> None:
+        for topic, kind in ((CHANGES, Change), (OPPORTUNITIES, Opportunity)):
+            if values := [encode(each) for each in alerts if isinstance(each, kind)]:
+                await self._put(topic, values)
+
+    async def _put(self, topic: Topic, values: list[bytes]) -> None:
+        first = self.offsets[topic]
+        after = self.offsets[topic] = first + len(values)
         batch = Batch(
-            CHANGES.name,
+            topic.name,
             0,
             first,
-            self.offset - 1,
+            after - 1,
             values,
             [None] * len(values),
-            range(first, self.offset),
+            range(first, after),
             [AT_MS] * len(values),
         )
         assert await self.agent.process(batch) == []
         assert await self.agent.process(batch) == []  # as after a crash before the commit
-        assert await self.agent.position(CHANGES.name, 0) == self.offset - 1
+        assert await self.agent.position(topic.name, 0) == after - 1
 
     async def send(self) -> int:
         async with self.sender.session() as session:
@@ -178,6 +189,51 @@ async def test_a_region_once_told_of_is_told_of_to_its_end(office: Office, recei
     await office.tell(change(revision=2, status="withdrawn", size_percent=1.0), change("c2", size_percent=1.0))
     await office.send()
     assert [json.loads(body)["type"] for _, body in receiver.got] == ["change.opened", "change.withdrawn"]
+
+
+async def test_opportunities_arrive_where_they_are_asked_for(office: Office, receiver: Receiver) -> None:
+    hook = office.subscribe(receiver.url, AlertFilter(events=["opportunity"], owners=["Label"], kinds=["gradual"]))
+    await office.tell(
+        change(), opportunity(goal="expand"), opportunity("c2", found=False), opportunity("c3", asset_id="x")
+    )
+    await office.send()
+    salt = office.store.get(hook, AT_MS).salts[0]  # type: ignore[union-attr]
+    event = receiver.opened(secret_of(MASTER, hook, salt))
+    assert event["type"] == "opportunity.found"
+    assert {name: event["data"][name] for name in ("change_id", "goal", "probability", "title")} == {
+        "change_id": "c1",
+        "goal": "expand",
+        "probability": 0.8,
+        "title": "Song",
+    }
+    assert office.states(hook) == [("delivered", 1)]
+
+
+async def test_an_opportunity_once_told_of_is_told_of_to_its_end(office: Office, receiver: Receiver) -> None:
+    hook = office.subscribe(receiver.url, AlertFilter(events=["opportunity"]))
+    await office.tell(opportunity())
+    await office.send()
+    await office.tell(opportunity(revision=2, found=False))
+    await office.send()
+    await office.tell(opportunity(revision=3), opportunity(revision=4, found=False, status="withdrawn"))
+    await office.send()
+    kinds = [json.loads(body)["type"] for _, body in receiver.got]
+    assert kinds == ["opportunity.found", "opportunity.lost", "opportunity.withdrawn"]
+    assert [status for status, _ in office.states(hook)] == ["delivered", "delivered", "superseded", "delivered"]
+
+
+async def test_a_change_and_its_opportunity_do_not_displace_each_other(office: Office, receiver: Receiver) -> None:
+    office.subscribe(receiver.url, AlertFilter(events=["change", "opportunity"]))
+    await office.tell(change(), opportunity(revision=2))
+    await office.send()
+    assert [json.loads(body)["type"] for _, body in receiver.got] == ["change.opened", "opportunity.found"]
+
+
+async def test_who_asked_for_nothing_in_particular_hears_of_changes_alone(office: Office, receiver: Receiver) -> None:
+    office.subscribe(receiver.url)
+    await office.tell(change(), opportunity())
+    await office.send()
+    assert [json.loads(body)["type"] for _, body in receiver.got] == ["change.opened"]
 
 
 async def test_failures_are_tried_again_with_growing_pauses_then_given_up_then_sent_anew(
