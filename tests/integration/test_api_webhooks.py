@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from stream_helpers import child, environment, produce
 from webhook_receiver import receiving
 
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.topics import CHANGES
+from cuepoint.schemas.opportunities import Opportunity
+from cuepoint.schemas.topics import CHANGES, OPPORTUNITIES
 from cuepoint.schemas.trends import Change
 
 pytestmark = pytest.mark.integration
@@ -33,6 +35,9 @@ CHANGE: dict[str, Any] = BAND | {
     "count": 175.0,
     "expected": 125.0,
 }
+OPPORTUNITY = Opportunity(
+    change_id="c1", revision=1, asset_id="a1", day=dt.date(2026, 3, 2), opportunity=True, probability=0.8
+)
 
 
 def changes(*ids: str, **others: Any) -> list[tuple[int, bytes]]:
@@ -52,7 +57,8 @@ async def test_from_a_subscription_to_a_verified_alert(settings: Any, tmp_path: 
         CUEPOINT_LOG_LEVEL="WARNING",
     )
     async with serving(settings) as api, receiving() as receiver:
-        body = {"url": receiver.url, "filter": {"kinds": ["rapid"]}}
+        await until(lambda: ready(api))
+        body = {"url": receiver.url, "filter": {"kinds": ["rapid"], "events": ["change", "opportunity"]}}
         made = await api.post("/v1/webhooks", json=body, headers=ADMIN)
         assert made.status_code == 201, made.text
         id, secret = made.json()["webhook_id"], made.json()["secret"]
@@ -61,18 +67,23 @@ async def test_from_a_subscription_to_a_verified_alert(settings: Any, tmp_path: 
         produced = changes("c1") + changes("c2", kind="gradual")
         with child([RUN_ROLE, "alerts"], env, tmp_path / "alerts.log") as worker:
             await asyncio.to_thread(produce, settings, CHANGES, produced)
+            await asyncio.to_thread(produce, settings, OPPORTUNITIES, [(0, encode(OPPORTUNITY))])
+
+            async def delivered() -> dict[str, Any]:
+                page = await api.get(f"/v1/webhooks/{id}/deliveries?status=delivered", headers=READ)
+                return dict(page.json())
 
             async def arrived() -> bool:
-                return len(receiver.got) >= 3
+                return bool((await delivered())["total"] >= 3)
 
             await until(arrived, 60)
             worker.terminate()
             assert await asyncio.to_thread(worker.wait, 15) == 0
-        events = [receiver.opened(secret, index) for index in range(3)]
-        assert [event["type"] for event in events] == ["webhook.ping", "webhook.ping", "change.opened"]
-        assert events[2]["data"]["change_id"] == "c1"
-        page = (await api.get(f"/v1/webhooks/{id}/deliveries?status=delivered", headers=READ)).json()
-        assert page["total"] == 2
+        events = [receiver.opened(secret, index) for index in range(len(receiver.got))]
+        kinds = sorted(event["type"] for event in events)
+        assert kinds == ["change.opened", "opportunity.found", "webhook.ping", "webhook.ping"]
+        page = await delivered()
+        assert page["total"] == 3
         assert page["items"][0]["body"]["data"]["change_id"] == "c1"
         assert secret not in json.dumps(page) + (tmp_path / "alerts.log").read_text()
 
