@@ -61,9 +61,11 @@ class Catalogue:
         NaN for an asset without a count up to the origin. Raises ValueError for an origin outside the history.
         """
         self._walk(self._memory.column(origin))
-        tables = self._memory.tables(origin, horizon)
+        tables, own = self._memory.tables(origin, horizon)
         recent = self._memory.recent(origin)
-        return quantiles_of_states(self._states, recent, origin, tables=tables, horizon=horizon, quantiles=quantiles)
+        return quantiles_of_states(
+            self._states, recent, origin, own=own, tables=tables, horizon=horizon, quantiles=quantiles
+        )
 
 
 def forecast(counts: Floats, first_day: int, horizon: int, quantiles: Sequence[float] = QUANTILES) -> Floats:

@@ -1,7 +1,7 @@
 """What a filter state and the last four weeks say about the weeks to come: the inputs of the forecast's regressions.
 
 The state is a row of the trend filter's (``trend_kernel``: level, damped trend, six day offsets, noise scale, age). The
-last 28 counts mend what its hyperparameters, made for one catalogue, get wrong in another: above all a week far
+last WEEKS_DAYS counts mend what its hyperparameters, made for one catalogue, get wrong in another: above all a week far
 stronger than expected.
 
 Sources: maths.md 1 (state of an asset); Gardner & McKenzie 1985 (damped trend); James & Stein 1961 (an asset's week is
@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import trend_kernel as k
+from cuepoint.models.forecast_experts import plain
+from cuepoint.models.forecast_regression import known_mean
 
 Floats = NDArray[np.float64]
 
-RECENT_DAYS = 28
+RECENT_DAYS = 56
+WEEKS_DAYS = 28  # of them, that the regressions look at
 OFFSETS = 4  # of a day: the state's, the last four weeks', the last week's, the catalogue's; each has a coefficient
 # inputs of the location
 LOCATION = (
@@ -53,15 +56,17 @@ SCALE = (
     "strayed",
     "rough",
     "moving",
+    "apart",  # the experts; known when they have spoken
 )
 STEP_VARIANCE = 0.0018  # of the filter's level and observation in a day, before the asset's own scale
 MOST_GAP_DAYS = 7.0  # a longer gap says no more than this one
 
 
 class Described(NamedTuple):
-    """Inputs of ``n`` assets: level (n,) on log1p scale, location (n, 16), scale (n, 11), week (n, 7) the state's
-    offsets Monday to Sunday, ahead and repeat (n, 7) those of the last four weeks and of the last one for the next
-    seven days, weight (n,): one over the usual change from week to week, as scaled errors count."""
+    """Inputs of ``n`` assets: level (n,) on log1p scale, location (n, 16), scale (n, 11: all but the last), week (n, 7)
+    the state's offsets Monday to Sunday, ahead and repeat (n, 7) those of the last four weeks and of the last one for
+    the next seven days, weight (n,): one over the usual change from week to week, as scaled errors count; plain
+    (n, 7, 3) log1p, see ``forecast_experts.plain``; highest (n,) log1p of the largest recent count or the level."""
 
     level: Floats
     location: Floats
@@ -70,6 +75,8 @@ class Described(NamedTuple):
     ahead: Floats
     repeat: Floats
     weight: Floats
+    plain: Floats
+    highest: Floats
 
 
 def _bounded(value: Floats, most: float) -> Floats:
@@ -91,32 +98,24 @@ class _Weeks(NamedTuple):
     change: Floats
 
 
-def _mean(values: Floats, axis: int | tuple[int, ...], otherwise: float | Floats) -> Floats:
-    """Of what is not NaN; ``otherwise`` where all is."""
-    known = np.isfinite(values)
-    count = known.sum(axis=axis)
-    mean: Floats = np.where(count > 0, np.where(known, values, 0.0).sum(axis=axis) / np.maximum(count, 1), otherwise)
-    return mean
-
-
 def _weeks(recent: Floats, level: Floats) -> _Weeks:
     """recent (n, 28) counts, the latest last, so that column 7 w + p has the weekday of p + 1 days ahead."""
     logs = np.log1p(recent).reshape(-1, 4, 7)
     whole = np.isfinite(logs).sum(axis=2) >= 5
-    means = np.where(whole, _mean(logs, 2, np.nan), np.nan)
+    means = np.where(whole, known_mean(logs, 2, np.nan), np.nan)
     away = logs - means[:, :, None]
-    offsets = _mean(away, 1, 0.0)
+    offsets = known_mean(away, 1, 0.0)
     weeks = whole.sum(axis=1)
-    rough = _mean((away - offsets[:, None, :]) ** 2, (1, 2), 0.01) * weeks / np.maximum(weeks - 1, 1) + 1e-5
+    rough = known_mean((away - offsets[:, None, :]) ** 2, (1, 2), 0.01) * weeks / np.maximum(weeks - 1, 1) + 1e-5
     signal = np.maximum((offsets**2).mean(axis=1) - rough / np.maximum(weeks, 1), 0.0)
     believed = np.where(weeks >= 2, signal / (signal + rough / np.maximum(weeks, 1)), 0.0)
     ahead = believed[:, None] * offsets
     plain = logs - ahead[:, None, :]
-    last = _mean(plain[:, 3], 1, level)
-    moving = _mean(np.diff(means, axis=1) ** 2, 1, 0.01)
-    change = _mean(np.abs(np.diff(logs, axis=1)), (1, 2), 0.1)
+    last = known_mean(plain[:, 3], 1, level)
+    moving = known_mean(np.diff(means, axis=1) ** 2, 1, 0.01)
+    change = known_mean(np.abs(np.diff(logs, axis=1)), (1, 2), 0.1)
     repeat = np.where(np.isfinite(away[:, 3]), away[:, 3], ahead)
-    return _Weeks(ahead, repeat, last, _mean(plain, (1, 2), last), rough, moving, change)
+    return _Weeks(ahead, repeat, last, known_mean(plain, (1, 2), last), rough, moving, change)
 
 
 def describe(states: NDArray[np.float32], recent: Floats, centre: float) -> Described:
@@ -134,7 +133,7 @@ def describe(states: NDArray[np.float32], recent: Floats, centre: float) -> Desc
     three, seven = (0.5 * root * scores[:, :days].mean(axis=1) for days in (3, 7))
     size = _bounded((level - centre) / 2.0, 3.0)
     one = np.ones(len(s))
-    of = _weeks(recent, level)
+    of = _weeks(recent[:, -WEEKS_DAYS:], level)
     mean = np.expm1(np.clip(level, 0.0, 40.0))
     counting = (mean + 0.02) / (1.0 + mean) ** 2  # variance of log1p of a Poisson count
     location = [one, 0.3 * root * scores[:, 0], trend, above, three, seven, *young, size, np.log(noise), gap]
@@ -146,4 +145,7 @@ def describe(states: NDArray[np.float32], recent: Floats, centre: float) -> Desc
     six = s[:, k.SEASON : k.SEASON + 6]
     week = np.column_stack([six, -six.sum(axis=1)])
     weight = 1.0 / np.clip(of.change, 0.03, 1.0)
-    return Described(level, np.column_stack(location), np.column_stack(scale), week, of.ahead, of.repeat, weight)
+    said = plain(recent, level)
+    highest = np.maximum(level, np.log1p(np.where(np.isfinite(recent), recent, 0.0).max(axis=1)))
+    places, sizes = np.column_stack(location), np.column_stack(scale)
+    return Described(level, places, sizes, week, of.ahead, of.repeat, weight, said, highest)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import trend_kernel
+from cuepoint.models.forecast_experts import EXPERTS
 from cuepoint.models.forecast_features import RECENT_DAYS
 from cuepoint.models.forecast_fit import Lessons, fit
 from cuepoint.models.forecast_tables import ForecastTables, prior
@@ -54,10 +55,15 @@ class ForecastMemory:
             rows = np.flatnonzero(lively)
             self._kept.append((column, rows, states[rows]))
 
-    def tables(self, origin: int, horizon: int) -> ForecastTables:
-        """What the catalogue teaches up to ``origin``, the prior where that is nothing."""
+    def tables(self, origin: int, horizon: int) -> tuple[ForecastTables, Floats]:
+        """What the catalogue teaches up to ``origin``, the prior where that is nothing; how the experts did for each
+        of its assets (assets, EXPERTS)."""
         lessons = self._lessons(self.column(origin), horizon)
-        return fit(lessons, origin) if lessons is not None and len(lessons.states) else prior(horizon)
+        if lessons is None or not len(lessons.states):
+            return prior(horizon), np.zeros((len(self.counts), len(EXPERTS)))
+        tables, record = fit(lessons, origin)
+        assets = np.arange(len(self.counts))
+        return tables, record.known_at(assets, np.full(len(assets), origin))
 
     def recent(self, day: int) -> Floats:
         """(assets, RECENT_DAYS) counts up to ``day``, NaN before the history."""
@@ -85,4 +91,4 @@ class ForecastMemory:
         followed = np.isfinite(later).sum(axis=1) >= LEAST_FOLLOWED * np.minimum(column - at, horizon)
         recent = self._recent(rows[followed], at[followed])
         days = at[followed] + self.first_day
-        return Lessons(states[followed], recent, days, later[followed], float(self._stride * every))
+        return Lessons(states[followed], recent, days, later[followed], rows[followed], float(self._stride * every))

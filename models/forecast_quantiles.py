@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import trend_kernel
+from cuepoint.models.forecast_experts import EXPERTS, combine, weights
 from cuepoint.models.forecast_features import OFFSETS, RECENT_DAYS, Described, describe
 from cuepoint.models.forecast_tables import LEVELS, YOUNG_AGE_DAYS, ForecastTables
 
@@ -54,11 +55,22 @@ def _location(
     return location
 
 
+def _combined(
+    regressed: Floats, of: Described, tables: ForecastTables, own: Floats, days: tuple[NDArray[np.int64], Floats]
+) -> tuple[Floats, Floats]:
+    """(n, horizon) log1p: what the regression and the plain forecasts say together; (n, horizon) how far apart."""
+    of_catalogue = _at_days(np.array(tables.experts).T, *days).T
+    plain = of.plain[:, np.arange(regressed.shape[1]) % 7]
+    said = np.concatenate([regressed[:, :, None], plain], axis=2)
+    return combine(said, weights(of_catalogue, own[:, None, :]))
+
+
 def quantiles_of_states(
     states: NDArray[np.float32],
     recent: Floats,
     day: int,
     *,
+    own: Floats | None = None,
     tables: ForecastTables,
     horizon: int,
     quantiles: Sequence[float],
@@ -66,7 +78,8 @@ def quantiles_of_states(
     """Forecast the ``horizon`` days after ``day``.
 
     states (n, trend_kernel.WIDTH) as they stand after ``day`` (date.toordinal()); recent (n, RECENT_DAYS): the counts
-    of the days up to it, NaN where there are none. Gives counts (n, horizon,
+    of the days up to it, NaN where there are none; own (n, EXPERTS): how the experts did for the asset
+    (``forecast_experts.Record``), as for the catalogue by default. Gives counts (n, horizon,
     len(quantiles)), at least 0, ascending with the quantile, which may come in any order; NaN for an asset never seen.
     Beyond the longest span of the tables
     its values are kept, beyond the outermost of LEVELS likewise. Raises ValueError for another shape, a
@@ -89,13 +102,19 @@ def quantiles_of_states(
         raise ValueError(f"recent must be ({len(states)}, {RECENT_DAYS}), not {recent.shape}")
     of = describe(states, recent, tables.centre)
     days = _between(tables.spans, horizon)
-    location = _location(of, tables, (day + np.arange(horizon)) % 7, days)
-    log_scale = _at_days(np.clip(of.scale @ np.array(tables.scale).T, *np.array(tables.reach).T), *days)
+    regressed = _location(of, tables, (day + np.arange(horizon)) % 7, days)
+    own = np.zeros((len(states), len(EXPERTS))) if own is None else own
+    location, apart = _combined(regressed, of, tables, own, days)
+    g = np.array(tables.scale)
+    low, high = _at_days(np.array(tables.reach).T, *days)
+    log_scale = np.clip(_at_days(of.scale @ g[:, :-1].T, *days) + _at_days(g[:, -1], *days) * apart, low, high)
     errors = np.array(tables.errors)  # (spans, strata, levels)
     grid = np.stack([[np.interp(wanted, LEVELS, row) for row in of_span] for of_span in errors])
     of_stratum = _at_days(np.moveaxis(grid, 0, -1), *days)  # (strata, quantiles, horizon)
     z = np.moveaxis(of_stratum, 1, 2)[strata(states, tables.sizes)]
     logs = location[:, :, None] + np.exp(log_scale)[:, :, None] * z
-    counts: Floats = np.maximum(np.expm1(np.minimum(logs, HIGHEST)), 0.0)
+    most = np.maximum(of.highest[:, None] + _at_days(np.array(tables.room), *days), location)
+    logs = np.minimum(logs, np.minimum(most, HIGHEST)[:, :, None])
+    counts: Floats = np.maximum(np.expm1(logs), 0.0)
     counts[states[:, trend_kernel.AGE] == trend_kernel.NEVER] = np.nan
     return counts

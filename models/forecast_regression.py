@@ -85,6 +85,14 @@ def _add_products(x: Any, y: Any, weight: Any, products: Any, sums: Any) -> None
                 products[i, j] += scaled * x[n, j]
 
 
+def known_mean(values: Floats, axis: int | tuple[int, ...], otherwise: float | Floats) -> Floats:
+    """Mean over ``axis`` of what is not NaN; ``otherwise`` where all is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    mean: Floats = np.where(count > 0, np.where(known, values, 0.0).sum(axis=axis) / np.maximum(count, 1), otherwise)
+    return mean
+
+
 def conformal_quantiles(values: Floats, levels: Floats) -> Floats:
     """Quantiles (q,) of exchangeable ``values`` such that a further one lies below with at least the level's
     probability: the k-th smallest of n stands for k / (n + 1)."""

@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cuepoint.models.forecast_experts import EXPERTS, PRIOR_ERRORS
 from cuepoint.models.forecast_features import LOCATION, OFFSETS, SCALE
 from cuepoint.schemas.errors import SnapshotError
 
 Floats = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 LEVELS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999)
 SPANS = (1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 17, 21, 25, 28, 35, 42, 56, 70, 91, 119, 154, 196, 252, 308, 365)
+MOST_ROOM = 10.0  # log units
 STRATA = 6  # asset younger than 56 days or not, times three sizes
 YOUNG_AGE_DAYS = 56.0
 WIDEST_REACH = (-7.0, 0.5)  # log of the typical error in log units, whatever the regression says
@@ -30,6 +32,8 @@ class ForecastTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Learnt at ``spans`` days ahead, between which everything is interpolated.
 
     location (spans, len(LOCATION) + OFFSETS): log1p count above the level, the last ones times the day's offsets;
+    experts (spans, len(EXPERTS)): their errors over the regression's;
+    room (spans,): log units that a count may exceed the largest of the last eight weeks;
     scale (spans, len(SCALE)): log of the typical error, kept within reach (spans, 2); errors (spans, STRATA,
     len(LEVELS)): quantiles of scaled errors; centre, sizes: median and terciles of the levels; week: the catalogue's
     offsets, Monday to Sunday.
@@ -43,6 +47,8 @@ class ForecastTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     week: tuple[float, float, float, float, float, float, float]
     spans: tuple[int, ...]
     location: tuple[tuple[float, ...], ...]
+    experts: tuple[tuple[float, ...], ...]
+    room: tuple[float, ...]
     scale: tuple[tuple[float, ...], ...]
     reach: tuple[tuple[float, float], ...]
     errors: tuple[tuple[tuple[float, ...], ...], ...]
@@ -59,9 +65,15 @@ class ForecastTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         except msgspec.MsgspecError as error:
             raise SnapshotError(f"forecast tables: {error}") from error
         spans = len(tables.spans)
-        shapes = [(spans, len(LOCATION) + OFFSETS), (spans, len(SCALE)), (spans, 2), (spans, STRATA, len(LEVELS))]
+        shapes: list[tuple[int, ...]] = [
+            (spans, len(LOCATION) + OFFSETS),
+            (spans, len(EXPERTS)),
+            (spans, len(SCALE)),
+            (spans, 2),
+        ]
+        shapes += [(spans, STRATA, len(LEVELS))]
         if tables.version != VERSION or shapes != [
-            _shape(t) for t in (tables.location, tables.scale, tables.reach, tables.errors)
+            _shape(t) for t in (tables.location, tables.experts, tables.scale, tables.reach, tables.errors)
         ]:
             raise SnapshotError(
                 f"forecast tables: version {tables.version} or their shape is not what this program reads"
@@ -110,6 +122,8 @@ def prior(horizon: int) -> ForecastTables:
         week=(0.0,) * 7,
         spans=spans,
         location=tuple(tuple(prior_location(h).tolist()) for h in spans),
+        experts=(PRIOR_ERRORS,) * len(spans),
+        room=(MOST_ROOM,) * len(spans),
         scale=tuple(tuple(prior_scale(h).tolist()) for h in spans),
         reach=(WIDEST_REACH,) * len(spans),
         errors=tuple((STANDARD,) * STRATA for _ in spans),

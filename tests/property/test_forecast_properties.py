@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cuepoint.models.forecast_catalogue import forecast
+from cuepoint.models.forecast_experts import EXPERTS, Record, weights
 from cuepoint.models.forecast_regression import conformal_quantiles
 
 FIRST_DAY = 738_000
@@ -43,3 +44,23 @@ def test_conformal_quantiles_leave_room_for_one_more(values):
     n = len(values)
     assert low <= high
     assert np.mean(values <= high) >= min(np.floor(0.9 * (n + 1)) / n, 1.0) - 1e-9
+
+
+@given(arrays(np.float64, (5, len(EXPERTS)), elements=st.floats(1e-3, 1e3)))
+def test_experts_share_one_belief_and_the_best_has_most_of_it(errors):
+    share = weights(errors, np.zeros_like(errors))
+    np.testing.assert_allclose(share.sum(axis=1), 1.0)
+    assert (share[np.arange(5), errors.argmin(axis=1)] == share.max(axis=1)).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
+def test_a_record_knows_an_error_only_once_the_day_forecast_has_come(seed, span):
+    rng = np.random.default_rng(seed)
+    assets, days = np.repeat(np.arange(3), 40), np.tile(np.arange(40), 3)
+    errors = rng.uniform(0.5, 2.0, (120, len(EXPERTS)))
+    changed = np.where((days + span > 35)[:, None], 9.0 * errors[:, ::-1], errors)
+    records = [Record(assets, days, 1.0) for _ in range(2)]
+    for record, given_errors in zip(records, (errors, changed), strict=True):
+        record.add(span, given_errors)
+    one, other = (record.known_at(np.arange(3), np.full(3, 35)) for record in records)
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)

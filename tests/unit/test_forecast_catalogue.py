@@ -62,6 +62,29 @@ def test_the_week_of_the_catalogue_is_forecast():
     assert np.median(error) < 0.05
 
 
+def scaled_errors(counts: np.ndarray, origin: int) -> tuple[float, float]:
+    """Mean absolute errors of 28 days: of the median, of repeating the last week."""
+    later = counts[:, origin + 1 : origin + 29]
+    median = Catalogue(counts, FIRST_DAY).forecast(FIRST_DAY + origin, 28, (0.5,))[:, :, 0]
+    repeated = np.tile(counts[:, origin - 6 : origin + 1], 4)
+    return float(np.abs(median - later).mean()), float(np.abs(repeated - later).mean())
+
+
+def test_a_timetable_that_changes_at_times_is_repeated():
+    rng = np.random.default_rng(8)
+    week = rng.poisson(40, (30, 8, 7)) * (rng.random((30, 8, 7)) > 0.15)
+    counts = np.concatenate([np.tile(week[:, n], 5) for n in range(8)], axis=1).astype(float)
+    ours, repeated = scaled_errors(counts, 251)
+    assert repeated == 0.0 and ours < 6.0
+
+
+def test_many_weeks_are_averaged_where_sales_are_stable():
+    rng = np.random.default_rng(9)
+    week = np.tile(np.exp(rng.normal(4, 0.4, (20, 7))), 40)
+    ours, repeated = scaled_errors(rng.poisson(week).astype(float), 250)
+    assert ours < 0.8 * repeated
+
+
 def test_a_common_decay_is_learnt():
     t = np.arange(160)
     starts = np.random.default_rng(4).integers(0, 120, 80)
@@ -115,7 +138,7 @@ def test_refuses_what_cannot_be_asked(horizon, quantiles, named):
     with pytest.raises(ValueError, match=named):
         quantiles_of_states(
             np.zeros((1, trend_kernel.WIDTH), np.float32),
-            np.zeros((1, 28)),
+            np.zeros((1, 56)),
             1,
             tables=prior(7),
             horizon=horizon,
@@ -135,6 +158,6 @@ def test_tables_survive_their_encoding_and_refuse_another_shape():
     assert ForecastTables.decode(tables.encode()) == tables
     assert tables.spans[-1] == 28 and spans_to(1) == (1,) and spans_to(1000)[-1] == 365
     with pytest.raises(SnapshotError):
-        ForecastTables.decode(tables.encode().replace(b'"version":1', b'"version":99'))
+        ForecastTables.decode(tables.encode().replace(b'"version":2', b'"version":99'))
     with pytest.raises(SnapshotError):
         ForecastTables.decode(tables.encode().replace(b"[[", b"[[0.0],[", 1))
