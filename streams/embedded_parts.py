@@ -136,10 +136,13 @@ def launch(
         host = urlsplit(address if "://" in address else f"tcp://{address}")
         _require_free(name, host.hostname or "127.0.0.1", host.port or 0)
     log = folder / f"{name}.log"
+    parent = os.getpid()
 
     def die_with_parent() -> None:
         if _LIBC is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal)
+            if os.getppid() != parent:  # it died before we asked: no signal will come
+                os._exit(1)
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -123,6 +123,7 @@ def test_both_halves_work_and_ctrl_c_ends_them_within_seconds(start: Callable[..
     run.until("first alert", lambda: run.told("First alert after"), 150)
     run.until("decisions", lambda: run.told(r"[1-9]\d* decisions"), 150)
     run.until("player events", lambda: run.told(r"[1-9]\d+ player events"), 150)
+    run.until("trend records", lambda: run.told(r"[1-9]\d{2,} trend records"), 150)
     began = time.monotonic()
     run.process.send_signal(signal.SIGINT)
     assert run.ends(120) == 0, run.said()
@@ -167,7 +168,7 @@ def test_a_part_that_dies_is_named_and_ends_the_run(start: Callable[..., Run]) -
 
 def test_children_die_with_a_parent_that_is_killed(start: Callable[..., Run]) -> None:
     run = start("--sessions", "0")
-    run.until("all children", lambda: len(run.children()) >= 7, READY_S)
+    run.until("all children", lambda: len(run.children()) >= 10, READY_S)
     run.process.kill()
     run.process.wait()
     assert run.remains() == []

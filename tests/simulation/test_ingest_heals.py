@@ -103,7 +103,7 @@ class Watcher:
 
 def days_of(out: list[Outgoing]) -> dict[tuple[str, dt.date], AssetDay]:
     """The latest word on each asset's day."""
-    found = [message for topic, _, message, _ in out if topic == ASSET_DAYS]
+    found = [outgoing.message for outgoing in out if outgoing.topic == ASSET_DAYS]
     return {(day.asset_id, day.day): day for day in found if isinstance(day, AssetDay)}
 
 
