@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
+from cuepoint.ops.compile_turn import compile_turn
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.streams.processor import Processor
@@ -53,7 +54,8 @@ def _trends(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.streams.state_archive import FileArchive
 
     params = read_params(settings.trend_params) if settings.trend_params else None
-    warm_up()
+    with compile_turn("trends"):
+        warm_up()
     folder = (
         settings.data_dir.absolute() / "archive" / WatchTrends.name / f"{settings.topic_prefix}{TREND_RECORDS.name}"
     )
@@ -93,7 +95,8 @@ def _sessions(settings: Settings, _redis: Redis) -> Role:
         for feed in feeds:
             await feed.stop()
 
-    agent = ComposeSessions(shelf, _session_settings(settings))
+    with compile_turn("sessions"):
+        agent = ComposeSessions(shelf, _session_settings(settings))
     return Role(agents=[agent], prepare=prepare, close=close)
 
 
@@ -107,8 +110,9 @@ def _counts(settings: Settings, redis: Redis) -> Role:
 
     counters = RedisCounters(redis, settings.log_id, count_keys.ttl_s)
     feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session, settings.log_id)
-    counting: list[Processor] = [CountEvents(counters, _session_settings(settings)), CountDecisions(counters)]
-    return Role(agents=[*counting, ServeDecisions(feed)])
+    with compile_turn("sessions"):  # the engine counts, too
+        events = CountEvents(counters, _session_settings(settings))
+    return Role(agents=[events, CountDecisions(counters), ServeDecisions(feed)])
 
 
 class _ThreadedHistory:
