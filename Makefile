@@ -30,7 +30,7 @@ help: ## this list
 run: $(STAMPS)/run ## the whole system on this machine; FOR=60 ends it by itself, ARGS="--port 0" is passed on
 	@$(VENV)/bin/cuepoint run $(if $(FOR),--for $(FOR)) $(ARGS)
 
-test: lint typecheck pytest ## lint, types and all tests (about ten minutes on two cores)
+test: lint typecheck pytest ## lint, types and all tests (about thirteen minutes on two cores)
 
 lint: $(STAMPS)/dev ## ruff: rules and format
 	$(VENV)/bin/ruff check $(wildcard $(SOURCES))
