@@ -13,8 +13,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.console_pages import PAGE_HEADERS, render
-from cuepoint.ops.console_reads import from_history, list_from_history, page_from_history
+from cuepoint.ops.console_reads import Answer, from_history, list_from_history, page_from_history
+from cuepoint.ops.console_reasons import DIMENSIONS, GOALS, cause_words, metrics, waterfall, weights
 from cuepoint.schemas.trends import AssetDay, Change
+from cuepoint.streams.history_rows import ChangeRow
 
 PAGE_ROWS = 50
 CHART_VALUES = ("lower_95", "upper_95", "lower_80", "upper_80", "mean", "level", "count")
@@ -106,6 +108,7 @@ async def asset_page(request: Request, parts: ApiParts, asset_id: str) -> HTMLRe
     selected = request.query_params.get("change", "")
     rows = sorted((row.change for row in changes.value), key=lambda change: change.start, reverse=True)
     chosen = next((one for one in rows if one.change_id == selected), rows[0] if rows else None)
+    reasons = await from_history(lambda: history.change(chosen.change_id) if chosen else None, None)
     return render(
         request,
         "asset.html",
@@ -116,7 +119,25 @@ async def asset_page(request: Request, parts: ApiParts, asset_id: str) -> HTMLRe
         last=days.value[-1] if days.value else None,
         day_count=len(days.value),
         problem=problem,
+        **reason_context(reasons, request.query_params.get("by", "")),
     )
+
+
+def reason_context(found: Answer[ChangeRow | None], by: str) -> dict[str, Any]:
+    """What asset_why.html names: the explanation split ``by`` a dimension, and the verdict."""
+    row = found.value
+    said, verdict = (row.explanation, row.opportunity) if row else (None, None)
+    return {
+        "reason": said,
+        "reason_problem": found.problem,
+        "fall": waterfall(said, by) if said else None,
+        "words": cause_words,
+        "dimension_names": DIMENSIONS,
+        "verdict": verdict,
+        "drivers": weights(verdict.drivers) if verdict else [],
+        "growth": metrics(verdict) if verdict else [],
+        "goals": GOALS,
+    }
 
 
 def add_change_list(router: APIRouter, parts: ApiParts) -> None:

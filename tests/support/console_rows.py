@@ -16,6 +16,15 @@ from redis.asyncio import Redis
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.opportunities import (
+    Dimension,
+    Driver,
+    Explanation,
+    Interval,
+    Opportunity,
+    PartOfChange,
+    ProximalCause,
+)
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.rules import AdFormat, AdRule, AtStart, Compare, SessionPaced
 from cuepoint.schemas.topics import (
@@ -24,6 +33,8 @@ from cuepoint.schemas.topics import (
     ASSETS,
     CHANGES,
     DEAD_TREND_RECORDS,
+    EXPLANATIONS,
+    OPPORTUNITIES,
     PLAYER_EVENTS,
     REPORTS,
     Topic,
@@ -184,6 +195,64 @@ def decision(session_id: str, number: int, event: PlayerEvent) -> AdDecision:
     )
 
 
+def around(mean: float, half: float = 600.0) -> Interval:
+    return Interval(mean, mean - half, mean + half)
+
+
+def explanation(change_id: str, asset_id: str, playlist: str) -> Explanation:
+    """20,000 streams a day more: 15,000 by a playlist, 2,000 by the market."""
+
+    def split(dimension: str, *parts: tuple[str, str, float]) -> Dimension:
+        told = [
+            PartOfChange(value=value, name=name, effect=around(effect), share=effect / 20_000, expected=1, likely=0.97)
+            for value, name, effect in parts
+        ]
+        rest = 18_000 - sum(effect for _, _, effect in parts)
+        return Dimension(dimension=dimension, parts=told, unexplained=around(rest))  # type: ignore[arg-type]
+
+    return Explanation(
+        change_id=change_id,
+        revision=2,
+        asset_id=asset_id,
+        start=FIRST_DAY + dt.timedelta(days=61),
+        day=FIRST_DAY + dt.timedelta(days=89),
+        observed=30_000.0,
+        expected=10_000.0,
+        change=around(20_000, 900),
+        market=around(2_000),
+        dimensions=[
+            split("dsp", ("aurora", "", 18_500.0), ("brook", "", -1_000.0)),
+            split("container", ("p-1", playlist, 15_000.0), ("p-2", "Rainy days", -600.0)),
+        ],
+        causes=[
+            ProximalCause(dimension="container", value="p-1", name=playlist, probability=0.93),
+            ProximalCause(dimension="market", probability=0.04),
+        ],
+    )
+
+
+def opportunity(change_id: str, asset_id: str, **other: object) -> Opportunity:
+    values: dict[str, object] = {
+        "change_id": change_id,
+        "revision": 2,
+        "asset_id": asset_id,
+        "day": FIRST_DAY + dt.timedelta(days=89),
+        "opportunity": True,
+        "probability": 0.81,
+        "goal": "expand",
+        "drivers": [
+            Driver(name="potential", value=0.7, contribution=1.12),
+            Driver(name="base", value=1.0, contribution=-1.1),
+            Driver(name="drop_off", value=0.5, contribution=-0.25),
+        ],
+        "conversion": Interval(0.061, 0.032, 0.101),
+        "drop_off": Interval(0.05, 0.02, 0.09),
+        "potential": Interval(1.62, 0.8, 2.9),
+        "learnt": 0.64,
+    }
+    return Opportunity(**(values | other))  # type: ignore[arg-type]
+
+
 def fill(console: Console) -> None:
     """What every page needs to show something."""
     console.record(
@@ -199,6 +268,8 @@ def fill(console: Console) -> None:
     region = {"end": FIRST_DAY + dt.timedelta(days=89), "status": "closed"}
     changes = [change(number, f"other-{number}") for number in range(2, 62)]
     console.record(CHANGES, change(1, "song-1", **region), change(0, "evil"), *changes)
+    console.record(EXPLANATIONS, explanation("change-1", "song-1", "Hot Hits"), explanation("change-0", "evil", EVIL))
+    console.record(OPPORTUNITIES, opportunity("change-1", "song-1"))
     console.play("ended-1", "session_started", "video_started", "paused", "resumed", "seeked", "session_ended")
     letter = DeadLetter(
         topic="cuepoint.trend-records.v1",
