@@ -57,6 +57,7 @@ class _Partition:
     ) -> None:
         self.ledger, self.log, self._asset_days = ledger, RegionLog(), asset_days
         self.state = TrendState(ledger.observe, params, regions, ledger.archive, ledger.doubt)
+        self.saving: set[str] = set()  # what the last snapshot refers to; it may still be on its way to the disk
 
     def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
         """One message in log order: what it causes, or why it cannot be used."""
@@ -106,14 +107,18 @@ class _Partition:
         return out
 
     def tidy(self) -> None:
-        """What is saved now is all that anyone will ask of the archive."""
+        """What is saved, and what has been archived since, is all that anyone will ask of the archive."""
         if self.ledger.archive is not None:
-            self.ledger.archive.keep([*self.ledger.archived, *self.state.bases.archived])
+            self.ledger.archive.keep(self._named() | self.saving)
+
+    def _named(self) -> set[str]:
+        return {*self.ledger.archived, *self.state.bases.archived}
 
     def to_bytes(self) -> bytes:
         ledger, counts = report_snapshot.to_parts(self.ledger)
         state, arrays = self.state.to_parts()
         said = msgspec.msgpack.encode(self.log.to_value())
+        self.saving = self._named()
         return join(msgspec.msgpack.encode((VERSION, ledger, state, said)), [*counts, *arrays])
 
     def load(self, blob: bytes) -> None:

@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.05
 _SEEK_PATIENCE_S = 2.0
 _LOOK_S = 10.0  # how often a store is looked after while nothing comes
+_GOLDEN = 0.618034
 T = TypeVar("T")
 
 
@@ -65,6 +66,9 @@ class Lane:
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._closing = asyncio.Event()
         self._restored = self._dirty = self._missing = False
+        self._writing: asyncio.Task[None] | None = None  # a snapshot on its way to the disk
+        spread = 0.5 + self.partition * _GOLDEN % 1 / 2  # partitions that began together are not saved together
+        self._save_at = monotonic() + spread * parts.snapshot_interval_s
         self._sought: tuple[int, float] = (-1, 0.0)
         self._stored, self._looked_at = (
             -1,
@@ -98,7 +102,8 @@ class Lane:
             elif monotonic() - self._looked_at >= _LOOK_S:
                 await self._look()
             if self._due():
-                await self.save()
+                self._begin_saving()
+        await self._written()
 
     def close(self) -> None:
         """Stop after the batch in hand; ``run`` then returns."""
@@ -113,6 +118,7 @@ class Lane:
     # -- where to begin
 
     async def _load(self) -> None:
+        await self._written()
         position = await self._persevere(self._stored_position)
         if is_stateful(self.agent):
             position = self._restore(self.agent, position)
@@ -232,22 +238,36 @@ class Lane:
     # -- what survives a crash
 
     def _due(self) -> bool:
-        return (
-            self._stateful
-            and self.done != self.covered
-            and monotonic() - self.saved_at >= self._parts.snapshot_interval_s
-        )
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+            self._writing = None
+        return self._stateful and self._writing is None and self.done != self.covered and monotonic() >= self._save_at
 
     async def save(self) -> None:
-        """Snapshot the state, if it stands for a whole number of batches. A full disk is counted, and stops nothing."""
-        if not is_stateful(self.agent) or self._dirty or self.done is None or self.done == self.covered:
-            return
-        started, done = monotonic(), self.done
-        state = self.agent.snapshot(self.partition)
+        """Snapshot the state, if it stands for a whole number of batches, and wait until it is on disk. A full disk is
+        counted, and stops nothing."""
+        await self._written()
+        self._begin_saving()
+        await self._written()
+
+    def _begin_saving(self) -> None:
+        """Take the state as it is now; the disk gets it while the lane goes on. A disk may take its time, and all
+        partitions of the worker would wait for the slowest."""
+        self._save_at = monotonic() + self._parts.snapshot_interval_s
+        if is_stateful(self.agent) and not self._dirty and self.done is not None and self.done != self.covered:
+            started = monotonic()
+            writing = self._write(self.done, self.agent.snapshot(self.partition), started)
+            self._writing = asyncio.create_task(writing, name=f"snapshot of {self}")
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)  # the write goes on when the lane is given up meanwhile
+            self._writing = None
+
+    async def _write(self, done: int, state: bytes, started: float) -> None:
+        save = self._parts.snapshots.save
         try:
-            await asyncio.to_thread(
-                self._parts.snapshots.save, self.agent.name, self.topic, self.partition, done - 1, state
-            )
+            await asyncio.to_thread(save, self.agent.name, self.topic, self.partition, done - 1, state)
         except OSError as error:
             metrics.SNAPSHOTS_FAILED.inc()
             _LOG.error("%s: the snapshot could not be written (%s); going on, a restart will replay more", self, error)

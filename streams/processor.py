@@ -38,7 +38,8 @@ class StatefulProcessor(Processor, Protocol):
 
 @runtime_checkable
 class ArchivingProcessor(Processor, Protocol):
-    """Keeps parts of its state in files that its snapshots refer to; is told when a snapshot is stored."""
+    """Keeps parts of its state in files that its snapshots refer to; is told when its last snapshot is stored, by when
+    it may have processed more."""
 
     def saved(self, partition: int) -> None: ...
 

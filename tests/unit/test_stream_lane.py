@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -209,6 +211,24 @@ async def test_snapshots_cover_what_may_be_committed(tmp_path: Path) -> None:
         await lane.put(batch(5, 9))
         await until(lambda: lane.done == 10)
         assert again.digests[0] == digest
+
+
+async def test_a_slow_disk_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, log, written, fsync = tally_worker.Chain(), MemoryLog(), threading.Event(), os.fsync
+
+    def slow(handle: int) -> None:
+        assert written.wait(60)
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", slow)
+    async with running(agent, log, tmp_path, snapshot_interval_s=1e-6) as lane:
+        for first in range(0, 20, 5):
+            await lane.put(batch(first, first + 4))
+        await until(lambda: lane.done == 20)
+        assert lane.covered == 0
+        written.set()
+        await until(lambda: lane.covered == 20)
+    assert SnapshotStore(tmp_path).load(agent.name, TOPIC, 0).offset == 19
 
 
 async def test_a_full_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
