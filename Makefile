@@ -19,6 +19,9 @@ SOURCES := $(FOLDERS) tests benchmarks
 FOR ?=
 ARGS ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
+# Tests wait for brokers and browsers most of their time. The tests of a file stay together: they share its parts.
+PYTEST = $(VENV)/bin/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: help run test test-kafka chaos lint format typecheck pytest documents lock clean test-packages
 
@@ -30,7 +33,7 @@ help: ## this list
 run: $(STAMPS)/run ## the whole system on this machine; FOR=60 ends it by itself, ARGS="--port 0" is passed on
 	@$(VENV)/bin/cuepoint run $(if $(FOR),--for $(FOR)) $(ARGS)
 
-test: lint typecheck pytest ## lint, types and all tests (about thirteen minutes on two cores)
+test: lint typecheck pytest ## lint, types and all tests (about ten minutes on two cores)
 
 lint: $(STAMPS)/dev ## ruff: rules and format
 	$(VENV)/bin/ruff check $(wildcard $(SOURCES))
@@ -43,11 +46,11 @@ format: $(STAMPS)/dev ## ruff: mend what can be mended
 typecheck: $(STAMPS)/dev $(LINKS) ## mypy, strict
 	$(VENV)/bin/mypy
 
-pytest: $(STAMPS)/dev test-packages ## the tests alone; PYTEST_ARGS="-k ingest" chooses
-	$(VENV)/bin/pytest $(PYTEST_ARGS)
+pytest: $(STAMPS)/dev test-packages ## the tests alone, WORKERS=2 at a time; PYTEST_ARGS="-k ingest" chooses
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-kafka: $(STAMPS)/dev test-packages ## all tests with Apache Kafka in place of the embedded broker
-	CUEPOINT_TEST_BROKER=kafka $(VENV)/bin/pytest $(PYTEST_ARGS)
+	CUEPOINT_TEST_BROKER=kafka $(PYTEST) $(PYTEST_ARGS)
 
 chaos: $(STAMPS)/dev test-packages ## kill, stall and rebalance the system on real Kafka; CYCLES=100 SEED=1
 	$(PYTHON) tests/chaos --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
