@@ -19,6 +19,7 @@ from cuepoint.ops.api_consumption import consumption_router
 from cuepoint.ops.api_decisions import Decisions
 from cuepoint.ops.api_health import health_router
 from cuepoint.ops.api_login import login_router
+from cuepoint.ops.api_media import media_router
 from cuepoint.ops.api_middleware import NamedRoute, Observed
 from cuepoint.ops.api_openapi import install_openapi
 from cuepoint.ops.api_parts import ApiParts, make_parts
@@ -31,6 +32,15 @@ from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import ConfigurationError
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ROUTERS = (
+    health_router,
+    login_router,
+    rules_router,
+    reads_router,
+    consumption_router,
+    webhooks_router,
+    media_router,
+)
 _log = logging.getLogger("cuepoint.api")
 
 
@@ -53,8 +63,7 @@ def build_app(settings: Settings, parts: ApiParts | None = None) -> FastAPI:
     decisions = Decisions(settings, made.access, made.decisions)
     app.state.end_streams = decisions.end_streams
     app.router.routes += _player_routes(made, decisions)
-    routers = (health_router, login_router, rules_router, reads_router, consumption_router, webhooks_router)
-    for make_router in routers:
+    for make_router in _ROUTERS:
         app.include_router(make_router(made))
     install_problem_handlers(app)
     install_openapi(app)

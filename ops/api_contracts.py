@@ -55,6 +55,22 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, str] = {}
 
 
+class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was refused; the others were taken."""
+
+    line: int
+    code: str
+    field: str
+    reason: str
+
+
+class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    created: int
+    changed: int
+    unchanged: int
+    errors: list[RefusedLine]
+
+
 class WebhookBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A subscription. ``filter`` says which changes; none: all. A disabled one is sent nothing."""
 

@@ -11,6 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from cuepoint.ops import api_contracts, api_pages
 from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_problems import PROBLEM_JSON
+from cuepoint.schemas.ads import LineItem
+from cuepoint.schemas.media import ExternalAsset, Playlist, Video
 from cuepoint.schemas.rules import AdRule
 from cuepoint.streams.history_rows import Overview
 
@@ -53,6 +55,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "players", "description": "Events in, decisions out"},
             {"name": "rules", "description": "Ad-insertion rules"},
+            {"name": "media", "description": "Videos, cue points, playlists, external assets"},
+            {"name": "ads", "description": "Line items, and breaks as VAST, VMAP and HLS interstitials"},
             {"name": "reading", "description": "What was found and decided"},
             {"name": "webhooks", "description": "Alerts sent to subscribers, after Standard Webhooks 1.0.0"},
             {"name": "operations", "description": "Probes and metrics"},
@@ -83,7 +87,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     modules = (api_contracts, api_pages)
     named = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
-    kinds = {kind for kind in named if issubclass(kind, msgspec.Struct)} | {AdRule, Overview}
+    contracts = {AdRule, Overview, Video, Playlist, ExternalAsset, LineItem}
+    kinds = {kind for kind in named if issubclass(kind, msgspec.Struct)} | contracts
     _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
     return schemas
 

@@ -6,8 +6,34 @@ import datetime as dt
 
 import msgspec
 
+from cuepoint.schemas.ads import LineItem
+from cuepoint.schemas.media import ExternalAsset, Playlist, Video
 from cuepoint.schemas.trends import AssetDay, Change
 from cuepoint.streams.history_rows import AssetRow, ChangeRow, DeadLetterRow, SessionRow, TimelineEntry
+
+
+class VideoPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[Video]
+    total: int
+    next: str | None
+
+
+class PlaylistPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[Playlist]
+    total: int
+    next: str | None
+
+
+class ExternalAssetPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[ExternalAsset]
+    total: int
+    next: str | None
+
+
+class LineItemPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[LineItem]
+    total: int
+    next: str | None
 
 
 class ChangePage(msgspec.Struct, frozen=True, kw_only=True):

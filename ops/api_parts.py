@@ -14,11 +14,13 @@ from starlette.requests import Request
 from cuepoint.ops.api_auth import Access
 from cuepoint.ops.api_rule_book import RulePublisher
 from cuepoint.ops.consumption_parts import consumption_store
+from cuepoint.ops.document_publisher import DocumentPublisher
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
 from cuepoint.streams.consumption_store import ConsumptionStore
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.decision_feed import DecisionFeed
+from cuepoint.streams.document_store import DocumentStore
 from cuepoint.streams.history_reads import HistoryReader
 from cuepoint.streams.producer import AsyncProducer
 from cuepoint.streams.redis_counters import RedisCounters
@@ -44,6 +46,8 @@ class ApiParts:
     counters: RedisCounters
     access: Access
     consumption: ConsumptionStore
+    documents: DocumentStore
+    document_publisher: DocumentPublisher
     _upkeep: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -72,6 +76,7 @@ class ApiParts:
                     await asyncio.to_thread(upgrade, self.engine)
                     migrated = True
                 await self.publisher.publish_waiting()
+                await self.document_publisher.publish_waiting()
             except CuepointError as error:
                 _log.warning("upkeep: %s; trying again", error)
             except Exception:
@@ -96,7 +101,7 @@ def make_parts(settings: Settings) -> ApiParts:
         linger_ms=settings.producer_linger_ms,
         timeout_s=settings.collector_ack_s,
     )
-    rules = RuleStore(engine)
+    rules, documents = RuleStore(engine), DocumentStore(engine)
     return ApiParts(
         settings=settings,
         redis=redis,
@@ -109,4 +114,6 @@ def make_parts(settings: Settings) -> ApiParts:
         counters=RedisCounters(redis, settings.log_id),
         access=Access(settings),
         consumption=consumption_store(settings, engine),
+        documents=documents,
+        document_publisher=DocumentPublisher(documents, producer),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from cuepoint.schemas.ads import AdEvent, Creative, LineItem, MediaFile
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.consumption import Cell, Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.media import CuePoint, ExternalAsset, Playlist, Rating, Video
 from cuepoint.schemas.opportunities import (
     Dimension,
     Driver,
@@ -206,6 +208,49 @@ EXAMPLES: tuple[Contract, ...] = (
         spot_load=3.9,
         reason="every 20 s in the second minute",
         criteria={"category": "music"},
+    ),
+    Video(
+        video_id="v-12",
+        version=2,
+        updated_at=_AT,
+        title="Christmas around the world",
+        url="https://media.example.org/v-12/main.m3u8",
+        duration_s=600.0,
+        categories=["music", "holidays"],
+        cue_points=[CuePoint(at_s=120.0, duration_s=30.0, source="scte35"), CuePoint(at_s=300.0, name="Second half")],
+        ratings={"viewers": Rating(value=4.4, votes=118)},
+    ),
+    Playlist(playlist_id="holidays", updated_at=_AT, title="Holidays", videos=["v-12", "v-13"]),
+    ExternalAsset(
+        external_id="poster-12", updated_at=_AT, url="https://media.example.org/v-12.jpg", kind="image", width=1280
+    ),
+    LineItem(
+        line_item_id="toys-december",
+        updated_at=_AT,
+        advertiser="Toys",
+        category="toys",
+        competitive_group="toys",
+        creatives=[
+            Creative(
+                creative_id="toys-15",
+                length_s=15.0,
+                media=[MediaFile(url="https://media.example.org/toys-15.mp4", width=1280, height=720)],
+                click_url="https://toys.example.org/",
+            )
+        ],
+        criteria=Compare(field="category", value="music"),
+        impressions=100_000,
+        frequency_day=3,
+    ),
+    AdEvent(
+        event_id="s-81:b1:1:impression",
+        session_id="s-81",
+        kind="impression",
+        at=_AT,
+        break_id="b1",
+        line_item_id="toys-december",
+        creative_id="toys-15",
+        slot=1,
     ),
     DeadLetter(
         topic="cuepoint.trend-records.v1",

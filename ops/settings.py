@@ -156,6 +156,8 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     sse_keepalive_s: float = Field(15.0, gt=0, description="pause between comments on a silent stream")
     rule_lead_ms: int = Field(500, ge=0, le=3_600_000, description="from a rule's acceptance until it is in effect")
     rule_body_bytes: int = Field(64 << 10, ge=1024, description="largest rule")
+    document_body_bytes: int = Field(256 << 10, ge=1024, description="largest video, playlist, asset or line item")
+    import_body_bytes: int = Field(16 << 20, ge=1024, description="largest bulk import, cue log or manifest sent in")
     page_rows: int = Field(500, ge=1, le=10_000, description="most rows of one page of the read API")
     ready_timeout_s: float = Field(2.0, gt=0, le=30, description="how long /readyz waits for each part")
     # ---- F: console (append here) ----

@@ -9,7 +9,8 @@ from cuepoint.schemas.topics import Topic
 
 
 class Ends(NamedTuple):
-    """Names of commands (``ingest``, ``api``, ``simulate``) and agents at both ends of a topic."""
+    """Names of commands (``ingest``, ``api``, ``simulate``) and agents at both ends of a topic; ``subscribers`` are
+    systems outside."""
 
     writers: tuple[str, ...]
     readers: tuple[str, ...]
@@ -24,6 +25,9 @@ FLOW: dict[Topic, Ends] = {
     topics.PLAYER_EVENTS: Ends(("api", "simulate"), ("compose_sessions", "count", "record_history")),
     topics.AD_RULES: Ends(("api",), ("compose_sessions",)),
     topics.AD_DECISIONS: Ends(("compose_sessions",), ("count", "record_history", "serve_decisions")),
+    topics.MEDIA: Ends(("api",), ("subscribers",)),
+    topics.LINE_ITEMS: Ends(("api",), ("subscribers",)),
+    topics.AD_EVENTS: Ends(("api",), ("subscribers",)),
     topics.CHANGES: Ends(("watch_trends",), ("explain_changes", "record_history", "deliver_webhooks")),
     topics.EXPLANATIONS: Ends(("explain_changes",), ("record_history",)),
     topics.OPPORTUNITIES: Ends(("explain_changes",), ("record_history", "deliver_webhooks")),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cuepoint.schemas.ads import AdEvent, LineItem
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.media import ExternalAsset, Playlist, Video
 from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.quarantine import Quarantined
@@ -56,6 +58,9 @@ PLAYER_EVENTS = Topic("cuepoint.player-events.v1", (PlayerEvent, AdRule), "sessi
 # A replay decides by the rules of then: earlier versions must outlive the player events.
 AD_RULES = Topic("cuepoint.ad-rules.v1", (AdRule,), "rule_id", compacted=True, compaction_lag_days=30, partitions=1)
 AD_DECISIONS = Topic("cuepoint.ad-decisions.v1", (AdDecision,), "session_id")
+MEDIA = Topic("cuepoint.media.v1", (Video, Playlist, ExternalAsset), "kind/id", compacted=True, partitions=1)
+LINE_ITEMS = Topic("cuepoint.line-items.v1", (LineItem,), "line_item_id", compacted=True, partitions=1)
+AD_EVENTS = Topic("cuepoint.ad-events.v1", (AdEvent,), "session_id")
 CHANGES = Topic("cuepoint.changes.v1", (Change,), "asset_id")
 ASSET_DAYS = Topic("cuepoint.asset-days.v1", (AssetDay,), "asset_id")
 EXPLANATIONS = Topic("cuepoint.explanations.v1", (Explanation,), "asset_id")
@@ -81,6 +86,9 @@ TOPICS = (
     PLAYER_EVENTS,
     AD_RULES,
     AD_DECISIONS,
+    MEDIA,
+    LINE_ITEMS,
+    AD_EVENTS,
     CHANGES,
     ASSET_DAYS,
     EXPLANATIONS,

@@ -21,6 +21,7 @@ from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.rules import AdFormat
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened
 from cuepoint.streams.database import open_engine, upgrade, writing
+from cuepoint.streams.document_tables import DOCUMENTS
 from cuepoint.streams.history import HistoryWriter
 from cuepoint.streams.history_reads import HistoryReader
 from cuepoint.streams.history_rows import Recorded
@@ -89,7 +90,7 @@ def write(engine: Engine, topic: str, *messages: Any, first: int = 0, at: int = 
 
 
 def test_the_migrations_make_what_the_queries_name(engine: Engine) -> None:
-    assert WEBHOOKS.name in METADATA.tables  # those of webhooks stand in a file of their own
+    assert {WEBHOOKS.name, DOCUMENTS.name} <= set(METADATA.tables)  # these stand in files of their own
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     upgrade(engine)
