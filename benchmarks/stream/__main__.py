@@ -8,9 +8,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import latency
 import ours
@@ -18,13 +19,14 @@ import peers
 import recovery
 import report
 import workload
-from machine import Place, describe, prepare
+from machine import ROOT, Place, describe, prepare
 from ours import Speed
 from report import Measured, Row
 
-from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import PLAYER_EVENTS, TREND_RECORDS, Topic
 
+RESULT = ROOT / ".cache" / "bench-stream.md"
+HALF_RATE_S = 6.0  # of latency at half the maximal rate: a million and a half of events are simulated before
 OPEN, ALL = {"CUEPOINT_ASSET_DAYS": "open"}, {"CUEPOINT_ASSET_DAYS": "all"}
 TREND_PREFIX, PLAYER_PREFIX = "bench-trends.", "bench-players."
 
@@ -88,20 +90,42 @@ def main() -> int:
     with prepare(embedded=arguments.embedded) as place:
         command = "make bench-stream" + (" QUICK=1" if arguments.quick else "")
         measured = Measured(describe(place), command)
-        _trends(place, sizes, measured, with_peers=not arguments.only_ours)
-        tell("simulating viewers")
-        events = workload.player_events(sizes.events, sizes.viewers)
-        _sessions(place, sizes, measured, events)
-        if not arguments.only_speed:
-            del events
-            _latency(place, sizes, measured)
-            measured.memory += [_memory(place, kind, number) for kind, number in sizes.held]
-            if sizes.recovery_assets:
-                tell(f"recovery of {sizes.recovery_assets:,} assets")
-                measured.recovery = recovery.measure(place, sizes.recovery_assets)
+        try:
+            _measure(place, sizes, measured, arguments)
+        except KeyboardInterrupt:
+            measured.failures["what follows"] = "broken off"
     print(report.markdown(measured))
     print(report.json_line(measured))
-    return 0
+    return 1 if measured.failures else 0
+
+
+def _measure(place: Place, sizes: Sizes, measured: Measured, arguments: argparse.Namespace) -> None:
+    _part(measured, "trends", lambda: _trends(place, sizes, measured, with_peers=not arguments.only_ours))
+    _part(measured, "sessions", lambda: _sessions(place, sizes, measured))
+    if arguments.only_speed:
+        return
+    half = measured.sessions.speed.per_s / 2 if measured.sessions.runs else None
+    rates = {"steady": (1_000.0, sizes.latency_s), "half": (half, min(HALF_RATE_S, sizes.latency_s))}
+    for name, (rate, seconds) in rates.items():
+        if rate:
+            _part(measured, f"latency ({name})", lambda n=name, r=rate, s=seconds: _latency(place, measured, n, r, s))
+    for kind, number in sizes.held:
+        _part(measured, f"memory of {number:,} ({kind})", lambda k=kind, n=number: _memory(place, measured, k, n))
+    if sizes.recovery_assets:
+        _part(measured, "recovery", lambda: _recovery(place, sizes, measured))
+
+
+def _part(measured: Measured, name: str, measure: Callable[[], None]) -> None:
+    """Measure one part. Where it fails the others go on; what there is so far stands in RESULT after each."""
+    began = time.monotonic()
+    try:
+        measure()
+    except Exception as error:
+        traceback.print_exc()
+        measured.failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+    tell(f"{name}: {time.monotonic() - began:.0f} s")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(report.markdown(measured) + "\n", encoding="utf-8")
 
 
 def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool) -> None:
@@ -183,7 +207,9 @@ def _two(place: Place, role: str, topic: Topic, prefix: str, total: int) -> floa
     return rate
 
 
-def _sessions(place: Place, sizes: Sizes, measured: Measured, events: list[PlayerEvent]) -> None:
+def _sessions(place: Place, sizes: Sizes, measured: Measured) -> None:
+    tell("simulating viewers")
+    events = workload.player_events(sizes.events, sizes.viewers)
     tell(f"writing {len(events):,} player events")
     workload.make_player_log(place.broker, PLAYER_PREFIX, events)
     for number in range(sizes.repeats):
@@ -199,24 +225,29 @@ def _sessions(place: Place, sizes: Sizes, measured: Measured, events: list[Playe
         measured.two_workers["sessions"] = _two(place, "sessions", PLAYER_EVENTS, PLAYER_PREFIX, len(events))
 
 
-def _latency(place: Place, sizes: Sizes, measured: Measured) -> None:
+def _latency(place: Place, measured: Measured, name: str, rate: float, seconds: float) -> None:
     """Viewers so few that most of their sessions lie within the run: not a wave of beginnings with their pre-rolls."""
-    half = measured.sessions.speed.per_s / 2
-    for name, rate, seconds in (("steady", 1_000.0, sizes.latency_s), ("half", half, min(10.0, sizes.latency_s))):
-        count = int(rate * (latency.WARM_S + seconds))
-        events = workload.player_events(count, max(50, count // 200))
-        tell(f"latency at {rate:,.0f} events/s")
-        told = latency.measure(place, events, rate, f"bench-{name}.", redis=name == "steady")
-        measured.latency[name] = told
-        tell(f"{told}")
+    count = int(rate * (latency.WARM_S + seconds))
+    events = workload.player_events(count, max(50, count // 200))
+    tell(f"latency at {rate:,.0f} events/s")
+    told = latency.measure(place, events, rate, f"bench-{name}.", redis=name == "steady")
+    measured.latency[name] = told
+    tell(f"{told}")
 
 
-def _memory(place: Place, kind: str, number: int) -> dict[str, Any]:
+def _memory(place: Place, measured: Measured, kind: str, number: int) -> None:
     tell(f"memory: {kind} {number:,}")
     script = str(Path(__file__).with_name("memory.py"))
     command = place.pinned([sys.executable, script, kind, str(number)])
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))
-    return {"kind": kind, **json.loads(done.stdout)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ), timeout=600)
+    measured.memory.append({"kind": kind, **json.loads(done.stdout)})
+    tell(f"{measured.memory[-1]}")
+
+
+def _recovery(place: Place, sizes: Sizes, measured: Measured) -> None:
+    tell(f"recovery of {sizes.recovery_assets:,} assets")
+    measured.recovery = recovery.measure(place, sizes.recovery_assets)
+    tell(f"{measured.recovery}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.state_archive import FileArchive
 
-DAYS = 60  # past the point from which a second copy of the state is kept for late reports
+DAYS = 80  # past the point from which all is held that is kept for late reports
 BATCH = 10_000
 EVENTS_PER_SESSION = 8
 WARM_UP = 500
@@ -74,7 +74,7 @@ def trends(assets: int) -> tuple[int, int, int]:
 
 
 def _trends(assets: int, folder: Path) -> tuple[int, int, int]:
-    catalogue, agent = Catalogue(assets), WatchTrends(archive=lambda _: FileArchive(folder))
+    catalogue, agent = Catalogue(assets), WatchTrends(asset_days="open", archive=lambda _: FileArchive(folder))
     feeder = Feeder(agent)
     before = resident_bytes()
     for number in range(DAYS):

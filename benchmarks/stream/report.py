@@ -24,7 +24,7 @@ GOALS = {  # of the issue; what is missed is said to be missed
     "bytes_per_session": 1000,
     "recovery_s": 10,
 }
-PEERS = ("plain_faust", "quixstreams", "bytewax", "confluent")
+PEERS = ("plain_faust", "quixstreams", "bytewax", "confluent", "kafka_streams")
 _AT_MOST = ("latency", "bytes", "recovery")
 
 
@@ -42,6 +42,9 @@ class Row:
         return Speed(median(run.per_s for run in self.runs), median(run.per_cpu_s for run in self.runs))
 
 
+_NOBODY = Row("")
+
+
 @dataclass
 class Measured:
     """Everything. Keys of ``trends``: ``cuepoint`` and those of the peers."""
@@ -56,26 +59,26 @@ class Measured:
     latency: dict[str, Latency] = field(default_factory=dict)
     memory: list[dict[str, Any]] = field(default_factory=list)  # kind, held, bytes_each, snapshot_bytes_each
     recovery: Recovery | None = None
+    failures: dict[str, str] = field(default_factory=dict)  # part of the measurement: why there is no figure of it
 
 
 def figures(m: Measured) -> dict[str, float | None]:
     """The JSON line. None: not measured in this run."""
-    ours, sessions = m.trends["cuepoint"].speed, m.sessions.speed
-    found: dict[str, float | None] = {
-        "trends_per_s": round(ours.per_s),
-        "trends_per_cpu_s": round(ours.per_cpu_s),
-        "sessions_per_s": round(sessions.per_s),
-        "sessions_per_cpu_s": round(sessions.per_cpu_s),
-    }
-    everything = m.trends["cuepoint_all"]
+    ours = m.trends.get("cuepoint", _NOBODY)
+    found: dict[str, float | None] = {}
+    for key, row in (("trends", ours), ("sessions", m.sessions)):
+        found[f"{key}_per_s"] = round(row.speed.per_s) if row.runs else None
+        found[f"{key}_per_cpu_s"] = round(row.speed.per_cpu_s) if row.runs else None
+    everything = m.trends.get("cuepoint_all", _NOBODY)
     found["trends_all_asset_days_per_s"] = round(everything.speed.per_s) if everything.runs else None
     for key in PEERS:
-        row = m.trends.get(key)
-        found[f"ratio_{key}"] = round(ours.per_s / row.speed.per_s, 2) if row and row.runs else None
-        found[f"ratio_cpu_{key}"] = round(ours.per_cpu_s / row.speed.per_cpu_s, 2) if row and row.runs else None
+        row = m.trends.get(key, _NOBODY)
+        both = bool(row.runs and ours.runs)
+        found[f"ratio_{key}"] = round(ours.speed.per_s / row.speed.per_s, 2) if both else None
+        found[f"ratio_cpu_{key}"] = round(ours.speed.per_cpu_s / row.speed.per_cpu_s, 2) if both else None
     for kind in ("trends", "sessions"):
-        rate = m.two_workers.get(kind)
-        found[f"scaling_two_workers_{kind}"] = round(rate / found[f"{kind}_per_s"], 2) if rate else None
+        rate, one = m.two_workers.get(kind), found[f"{kind}_per_s"]
+        found[f"scaling_two_workers_{kind}"] = round(rate / one, 2) if rate and one else None
     for name, prefix in (("steady", "latency"), ("half", "latency_half_rate")):
         told = m.latency.get(name)
         p50, _, p99 = told.topic_ms if told and told.topic_ms else (None, None, None)
@@ -95,26 +98,31 @@ def markdown(m: Measured) -> str:
     """The tables."""
     parts = [
         [f"Command: `{m.command}`", "", *(f"- {line}" for line in m.machine)],
+        [f"**Not measured**: {part} ({reason})." for part, reason in m.failures.items()],
         ["### Throughput", "", m.trend_log, "", *_speeds(m)],
-        ["", m.player_log, "", *_table(("", "events/s", "range", "events per CPU-s"), [_speed_cells(m.sessions)])],
+        ["", m.player_log, "", *_table(("", "events/s", "range", "events per CPU-s"), [_speed_cells(m.sessions)])]
+        if m.sessions.runs
+        else [],
         _scaling(m),
         ["### Decision latency", "", *_latency(m)] if m.latency else [],
-        ["### Memory and recovery", "", *_memory(m)] if m.memory else [],
+        ["### Memory and recovery", "", *_memory(m)] if m.memory or m.recovery else [],
         ["### Goals", "", *_goals(figures(m))],
+        ["```json", json_line(m), "```"],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _speeds(m: Measured) -> list[str]:
-    first = m.trends["cuepoint"]
+    first = m.trends.get("cuepoint", _NOBODY)
     rows = []
     for row in m.trends.values():
-        if row.failure:
-            rows.append((row.label, f"not measured: {row.failure}", "", "", "", "", ""))
+        if not row.runs:
+            rows.append((row.label, f"not measured: {row.failure or 'the run was broken off'}", "", "", "", "", ""))
             continue
         alerts = ", ".join("of a part of the log" if n is None else f"{n:,}" for n in row.alerts)
-        ratio = "" if row is first else f"{first.speed.per_s / row.speed.per_s:.1f} x"
-        cpu = "" if row is first else f"{first.speed.per_cpu_s / row.speed.per_cpu_s:.1f} x"
+        alone = row is first or not first.runs
+        ratio = "" if alone else f"{first.speed.per_s / row.speed.per_s:.1f} x"
+        cpu = "" if alone else f"{first.speed.per_cpu_s / row.speed.per_cpu_s:.1f} x"
         rows.append((*_speed_cells(row), ratio, cpu, alerts))
     head = ("", "records/s", "range", "records per CPU-s", "Cuepoint is", "by CPU", "regions opened")
     return _table(head, rows)
@@ -126,13 +134,14 @@ def _speed_cells(row: Row) -> tuple[str, str, str, str]:
 
 
 def _scaling(m: Measured) -> list[str]:
-    if not m.two_workers:
-        return []
-    ones = {"trends": m.trends["cuepoint"].speed.per_s, "sessions": m.sessions.speed.per_s}
+    ones = {"trends": m.trends.get("cuepoint", _NOBODY), "sessions": m.sessions}
     rows = [
-        (kind, f"{ones[kind]:,.0f}", f"{rate:,.0f}", f"{rate / ones[kind]:.2f} x")
+        (kind, f"{ones[kind].speed.per_s:,.0f}", f"{rate:,.0f}", f"{rate / ones[kind].speed.per_s:.2f} x")
         for kind, rate in m.two_workers.items()
+        if ones[kind].runs
     ]
+    if not rows:
+        return []
     said = (
         "While both work; the second one shares its core with the broker, so that on two cores this is a lower bound."
     )
