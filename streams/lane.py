@@ -21,7 +21,7 @@ from cuepoint.streams.processor import (
     StoringProcessor,
     is_stateful,
 )
-from cuepoint.streams.snapshot_store import SnapshotStore
+from cuepoint.streams.snapshot_store import Overtaken, SnapshotStore
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.05
@@ -66,6 +66,7 @@ class Lane:
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._closing = asyncio.Event()
         self._restored = self._dirty = self._missing = False
+        self._back = False  # whether what is done has gone back behind the stored snapshot, on purpose
         self._writing: asyncio.Task[None] | None = None  # a snapshot on its way to the disk
         spread = 0.5 + self.partition * _GOLDEN % 1 / 2  # partitions that began together are not saved together
         self._save_at = monotonic() + spread * parts.snapshot_interval_s
@@ -143,7 +144,7 @@ class Lane:
         snapshot = self._parts.snapshots.load(self.agent.name, self.topic, self.partition)
         if snapshot is not None and isinstance(agent, StoringProcessor) and (stored or 0) <= snapshot.offset:
             _LOG.warning("%s: its store lost what it held; everything is read again", self)
-            snapshot = None
+            snapshot, self._back = None, True
         agent.restore(self.partition, snapshot.state if snapshot else None)
         self._restored = True
         return snapshot.offset + 1 if snapshot else None
@@ -265,16 +266,19 @@ class Lane:
             self._writing = None
 
     async def _write(self, done: int, state: bytes, started: float) -> None:
-        save = self._parts.snapshots.save
+        save, name, back = self._parts.snapshots.save, self.agent.name, self._back
         try:
-            await asyncio.to_thread(save, self.agent.name, self.topic, self.partition, done - 1, state)
+            await asyncio.to_thread(save, name, self.topic, self.partition, done - 1, state, back=back)
+        except Overtaken as error:
+            _LOG.warning("%s: not saved: %s", self, error)
+            return
         except OSError as error:
             metrics.SNAPSHOTS_FAILED.inc()
             _LOG.error("%s: the snapshot could not be written (%s); going on, a restart will replay more", self, error)
             return
         finally:
             self.saved_at = monotonic()
-        self.covered = done
+        self.covered, self._back = done, False
         if isinstance(self.agent, ArchivingProcessor):
             self.agent.saved(self.partition)
         metrics.SNAPSHOT_SECONDS.observe(monotonic() - started)

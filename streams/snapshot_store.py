@@ -18,6 +18,10 @@ _HEADER = struct.Struct(
 )  # magic, version, length of the log's id, offset, length of the state, crc32 of all that
 
 
+class Overtaken(Exception):
+    """A worker that stood still while its partition went to another one must not undo what that one saved."""
+
+
 class Snapshot(NamedTuple):
     """A state and the offset of the last record in it."""
 
@@ -34,8 +38,9 @@ class SnapshotStore:
     def path(self, agent: str, topic: str, partition: int) -> Path:
         return self._folder / agent / topic / f"{partition}.snapshot"
 
-    def save(self, agent: str, topic: str, partition: int, offset: int, state: bytes) -> None:
-        """Replace the snapshot; after a crash either the old or the new one is there, whole. Raises OSError."""
+    def save(self, agent: str, topic: str, partition: int, offset: int, state: bytes, *, back: bool = False) -> None:
+        """Replace the snapshot; after a crash either the old or the new one is there, whole. Raises OSError, and
+        Overtaken where the one that is there stands for a later offset, unless the way ``back`` is meant."""
         path = self.path(agent, topic, partition)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{secrets.token_hex(8)}.part")
@@ -47,11 +52,26 @@ class SnapshotStore:
                 file.writelines((header, self._log_id, state))
                 file.flush()
                 os.fsync(file.fileno())
+            if not back and self._stands_at(path) > offset:
+                raise Overtaken(f"{path} stands for a later offset than {offset}: another worker has the partition")
             part.replace(path)
-        except OSError:
+        except (OSError, Overtaken):
             part.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+    def _stands_at(self, path: Path) -> int:
+        """The offset of the snapshot that is there, -1 if there is none of this log."""
+        try:
+            with path.open("rb") as file:
+                header = file.read(_HEADER.size)
+                log_id = file.read(len(self._log_id))
+        except FileNotFoundError:
+            return -1
+        if len(header) < _HEADER.size or header[:8] != _MAGIC:
+            return -1
+        _, _, id_length, offset, _, _ = _HEADER.unpack(header)
+        return int(offset) if (id_length, log_id) == (len(self._log_id), self._log_id) else -1
 
     def load(self, agent: str, topic: str, partition: int) -> Snapshot | None:
         """The newest snapshot; None if there is none or it stands for an earlier incarnation of the log.

@@ -7,9 +7,9 @@ import hashlib
 import logging
 import os
 import secrets
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,13 @@ def name_of(parts: Sequence[NDArray[Any]]) -> str:
 
 class FileArchive:
     """A folder for one agent's partition. A name is the digest of what is in the file: the same bytes put again, after
-    a crash, are the same file, and no file is ever changed. ``grace_s``: younger files are never removed, for while a
-    partition moves, two workers may hold it for a moment."""
+    a crash, are the same file, and no file is ever changed. ``grace_s``: so long a file stays after it was last named, for
+    while a partition moves, two workers may hold it for a moment."""
 
     def __init__(self, folder: Path, grace_s: float = 120.0) -> None:
         self._folder, self._grace_s = folder, grace_s
         self._checked: set[str] = set()
+        self._unnamed_since: dict[str, float] = {}
 
     def put(self, parts: Sequence[NDArray[Any]]) -> str | None:
         """The name of these bytes, on disk when this returns; None if they cannot be written."""
@@ -49,8 +50,6 @@ class FileArchive:
                     file.flush()
                     os.fsync(file.fileno())
                 partial.replace(path)
-            else:
-                path.touch()  # young again
         except OSError as error:
             _LOG.error("an earlier state could not be written (%s); it stays in memory", error)
             with contextlib.suppress(OSError):
@@ -80,9 +79,12 @@ class FileArchive:
         return np.asarray(data)
 
     def keep(self, names: Collection[str]) -> None:
-        """Remove all other files that are no longer young."""
-        for path in list(self._folder.glob("*")) if self._folder.is_dir() else []:
-            with contextlib.suppress(OSError):
-                if path.name not in names and time.time() - path.stat().st_mtime >= self._grace_s:
-                    path.unlink()
+        """Remove all other files, each once its grace is over."""
+        now = monotonic()
+        there = {path.name for path in self._folder.glob("*")} if self._folder.is_dir() else set()
+        self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in there.difference(names)}
+        for name, since in self._unnamed_since.items():
+            if now - since >= self._grace_s:
+                with contextlib.suppress(OSError):
+                    (self._folder / name).unlink()
         self._checked.intersection_update(names)

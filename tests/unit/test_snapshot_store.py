@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuepoint.schemas.errors import SnapshotError
-from cuepoint.streams.snapshot_store import Snapshot, SnapshotStore
+from cuepoint.streams.snapshot_store import Overtaken, Snapshot, SnapshotStore
 
 STATE = b"state of many assets" * 20
 
@@ -27,6 +27,21 @@ def test_the_newest_is_read(tmp_path: Path) -> None:
     assert store.load("agent", "topic", 3) == Snapshot(50, b"")
     assert store.load("agent", "topic", 4) is None
     assert [each.name for each in path.parent.iterdir()] == ["3.snapshot"]
+
+
+def test_one_that_stood_still_undoes_nothing(tmp_path: Path) -> None:
+    """A worker frozen while its partition went to another one wakes up and saves what it held."""
+    store, path = saved(tmp_path)
+    with pytest.raises(Overtaken, match="another worker has the partition"):
+        store.save("agent", "topic", 3, 40, b"older")
+    assert store.load("agent", "topic", 3) == Snapshot(41, STATE)
+    assert [each.name for each in path.parent.iterdir()] == ["3.snapshot"]
+    store.save("agent", "topic", 3, 40, b"older", back=True)
+    assert store.load("agent", "topic", 3) == Snapshot(40, b"older")
+    SnapshotStore(tmp_path, "log-2").save("agent", "topic", 3, 1, b"")
+    path.write_bytes(b"CUEP")
+    store.save("agent", "topic", 3, 0, STATE)
+    assert store.load("agent", "topic", 3) == Snapshot(0, STATE)
 
 
 def test_another_log_begins_anew(tmp_path: Path) -> None:

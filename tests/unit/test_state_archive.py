@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +34,19 @@ def test_the_same_bytes_are_the_same_file_and_a_broken_one_is_refused(tmp_path: 
         archive.get("gone")
 
 
-def test_only_what_is_named_or_young_is_kept(tmp_path: Path):
-    archive = FileArchive(tmp_path)
-    old, older, young = (archive.put([np.full(2, i, dtype=np.float32)]) for i in range(3))
-    for name in (old, older):
-        os.utime(tmp_path / name, (0, 0))
-    archive.keep([older])
-    assert archive.size(old) == -1 and archive.size(older) == archive.size(young) == 8
+def test_what_is_not_named_stays_for_its_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr("cuepoint.streams.state_archive.monotonic", lambda: now)
+    archive = FileArchive(tmp_path, grace_s=60.0)
+    first, second = (archive.put([np.full(2, i, dtype=np.float32)]) for i in range(2))
+    now += 600.0
+    archive.keep([second])  # the first was named until now, however long ago it was written
+    now += 59.0
+    archive.keep([second])
+    assert archive.size(first) == archive.size(second) == 8
+    now += 1.0
+    archive.keep([second])
+    assert archive.size(first) == -1 and archive.size(second) == 8
 
 
 def test_without_room_on_disk_it_stays_in_memory_and_goes_there_later(tmp_path: Path):
