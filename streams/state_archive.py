@@ -30,8 +30,8 @@ def name_of(parts: Sequence[NDArray[Any]]) -> str:
 
 class FileArchive:
     """A folder for one agent's partition. A name is the digest of what is in the file: the same bytes put again, after
-    a crash, are the same file, and no file is ever changed. ``grace_s``: so long a file stays after it was last named, for
-    while a partition moves, two workers may hold it for a moment."""
+    a crash, are the same file, and no file is ever changed. ``grace_s``: so long a file stays after it was last named,
+    for while a partition moves, two workers may hold it for a moment."""
 
     def __init__(self, folder: Path, grace_s: float = 120.0) -> None:
         self._folder, self._grace_s = folder, grace_s
