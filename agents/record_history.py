@@ -27,6 +27,7 @@ from cuepoint.schemas.topics import (
     EXPLANATIONS,
     OPPORTUNITIES,
     PLAYER_EVENTS,
+    QUARANTINE,
     REPORTS,
     Topic,
 )
@@ -45,7 +46,7 @@ _DEAD = (
     DEAD_HISTORY,
 )
 # Broken records of these are told by the agents that decide on them; here they would be told a second time.
-_TOLD_ELSEWHERE = frozenset({PLAYER_EVENTS.name, AD_DECISIONS.name})
+_TOLD_ELSEWHERE = frozenset({PLAYER_EVENTS.name, AD_DECISIONS.name, QUARANTINE.name})
 
 
 class History(Protocol):
@@ -77,6 +78,7 @@ class RecordHistory:
         AD_DECISIONS,
         PLAYER_EVENTS,
         REPORTS,
+        QUARANTINE,
         *_DEAD,
     )
 

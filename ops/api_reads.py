@@ -23,6 +23,7 @@ from cuepoint.ops.api_pages import (
 )
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import Problem
+from cuepoint.streams.change_search import ChangeFilter
 from cuepoint.streams.history_rows import ChangeRow, Overview
 
 _MOST_SKIPPED = 1_000_000
@@ -32,6 +33,8 @@ _NO_NUL = r"^[^\x00]*$"  # PostgreSQL takes none in a text
 Search = Annotated[str, Query(max_length=200, pattern=_NO_NUL)]
 Name = Annotated[str | None, Query(max_length=512, pattern=_NO_NUL)]
 Id = Annotated[str, Path(max_length=128, pattern=_NO_NUL)]
+Verdict = Literal["any", "accelerate", "expand", "sustain", "none"]
+Least = Annotated[float | None, Query(ge=0, le=1e15)]
 CounterGroup = Literal["total", "hour", "video", "category", "day_part", "rule", "format"]
 
 
@@ -53,28 +56,40 @@ def _add_catalogue(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/changes", **described(ChangePage))
     def changes(  # noqa: PLR0917 - each is a query parameter
         asset: Name = None,
-        status: Literal["opened", "updated", "closed", "withdrawn"] | None = None,
+        status: Literal["open", "opened", "updated", "closed", "withdrawn"] | None = None,
         direction: Literal["up", "down"] | None = None,
         kind: Literal["rapid", "gradual"] | None = None,
         since: dt.date | None = None,
         until: dt.date | None = None,
         search: Search = "",
+        owner: Name = None,
+        least_percent: Least = None,
+        least_per_day: Least = None,
+        opportunity: Annotated[Verdict | None, Query(description="A campaign goal, or any, or none")] = None,
+        simulated: bool | None = None,
+        order: Literal["newest", "largest"] = "newest",
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Response:
-        """Regions of significant change in their latest revision, newest day first."""
+        """Regions of significant change in their latest revision, newest day first. Sizes bound the absolute change in
+        per cent and in streams a day."""
         offset, rows = offset_of(cursor), min(limit, most)
-        page = history.changes(
+        wanted = ChangeFilter(
             kind=kind,
             direction=direction,
             status=status,
             query=search,
             asset_id=asset,
+            owner=owner,
             since=since,
             until=until,
-            limit=rows,
-            offset=offset,
+            least_percent=least_percent,
+            least_per_day=least_per_day,
+            verdict=opportunity,
+            simulated=simulated,
+            order=order,
         )
+        page = history.changes(wanted, limit=rows, offset=offset)
         return Json(ChangePage(items=page.rows, total=page.total, next=next_cursor(offset, len(page.rows), page.total)))
 
     @router.get("/changes/{change_id}", **described(ChangeRow))

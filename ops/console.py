@@ -14,7 +14,8 @@ from starlette.types import Scope
 
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import answer_http
-from cuepoint.ops.console_changes import add_asset, add_change_list
+from cuepoint.ops.console_asset import add_asset
+from cuepoint.ops.console_changes import add_change_list
 from cuepoint.ops.console_faults import add_faults
 from cuepoint.ops.console_overview import add_overview
 from cuepoint.ops.console_pages import STATIC, render

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from cuepoint.ops import console_format as form
+from cuepoint.streams.change_search import SIMULATED_PREFIX
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -47,6 +48,7 @@ def environment() -> Environment:
     writers = (form.number, form.rate, form.signed, form.percent, form.probability, form.seconds, form.criterion)
     makers = (form.day, form.clock, form.sparkline, form.printable)
     env.filters.update({writer.__name__: writer for writer in (*writers, *makers)})
+    env.tests["simulated"] = lambda asset_id: asset_id.startswith(SIMULATED_PREFIX)
     env.filters["address"] = lambda value: quote(str(value), safe="")
     env.globals.update(file=file_address, PAGES=PAGES)
     return env

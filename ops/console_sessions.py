@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from cuepoint.ops.api_parts import ApiParts
-from cuepoint.ops.console_changes import page_number
 from cuepoint.ops.console_drawing import draw
+from cuepoint.ops.console_filters import page_number
 from cuepoint.ops.console_pages import render
 from cuepoint.ops.console_reads import from_history, list_from_history, page_from_history
 from cuepoint.ops.console_rules import rule_lines

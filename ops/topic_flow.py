@@ -20,7 +20,7 @@ FLOW: dict[Topic, Ends] = {
     topics.TREND_RECORDS: Ends(("ingest", "release_quarantine"), ("watch_trends",)),
     topics.REPORTS: Ends(("ingest",), ("record_history",)),
     topics.CONSUMPTION: Ends(("ingest", "release_quarantine"), ("store_consumption",)),
-    topics.QUARANTINE: Ends(("ingest", "release_quarantine"), ("release_quarantine",)),
+    topics.QUARANTINE: Ends(("ingest", "release_quarantine"), ("record_history", "release_quarantine")),
     topics.ASSETS: Ends(("ingest",), ("record_history", "release_quarantine")),
     topics.PLAYER_EVENTS: Ends(("api", "simulate"), ("compose_sessions", "count", "record_history")),
     topics.AD_RULES: Ends(("api",), ("compose_sessions",)),

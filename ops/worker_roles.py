@@ -136,7 +136,7 @@ def _views(settings: Settings, _redis: Redis) -> Role:
 
     engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
     upgrade(engine)
-    writer = HistoryWriter(engine, settings.log_id)
+    writer = HistoryWriter(engine, settings.log_id, settings.quarantine_rows_max)
 
     async def prune() -> None:
         days, trend_days = settings.history_days, settings.trend_history_days

@@ -16,9 +16,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from cuepoint.schemas.errors import ConfigurationError, Unavailable
-from cuepoint.streams import migration_0001, migration_0002, migration_0003, migration_0004, migration_0005
+from cuepoint.streams import (
+    migration_0001,
+    migration_0002,
+    migration_0003,
+    migration_0004,
+    migration_0005,
+    migration_0006,
+)
 
-_MIGRATIONS = (migration_0001, migration_0002, migration_0003, migration_0004, migration_0005)
+_MIGRATIONS = (
+    migration_0001,
+    migration_0002,
+    migration_0003,
+    migration_0004,
+    migration_0005,
+    migration_0006,
+)
 _LOCK = 0x637565  # any number that no other program takes for its advisory lock
 _WRITES = "cuepoint_writes"
 

@@ -13,9 +13,11 @@ from cuepoint.schemas.codec import encode
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.topics import QUARANTINE
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened
 from cuepoint.streams import tables
 from cuepoint.streams.database import insert, reading, writing
+from cuepoint.streams.history_quarantine import empty_quarantine, write_quarantine
 from cuepoint.streams.history_reasons import write_reasons
 from cuepoint.streams.history_rows import Recorded
 
@@ -23,10 +25,11 @@ _DAY_MS = 86_400_000
 
 
 class HistoryWriter:
-    """``log_id`` is the incarnation of the log that offsets belong to. All methods raise Unavailable."""
+    """``log_id`` is the incarnation of the log that offsets belong to; ``quarantine_rows`` the most that wait there.
+    All methods raise Unavailable."""
 
-    def __init__(self, engine: Engine, log_id: str = "") -> None:
-        self._engine, self._log_id = engine, log_id
+    def __init__(self, engine: Engine, log_id: str = "", quarantine_rows: int = 200_000) -> None:
+        self._engine, self._log_id, self._quarantine_rows = engine, log_id, quarantine_rows
 
     def position(self, topic: str, partition: int) -> int | None:
         """The last offset of the partition that is in; None for none."""
@@ -43,17 +46,25 @@ class HistoryWriter:
             if known is not None and known >= last:
                 return False
             new = [each for each in recorded if known is None or each.offset > known]
-            for kind, write in _WRITERS.items():
-                chosen = [each for each in new if isinstance(each.message, kind)]
-                if chosen:
-                    write(connection, chosen)
-            self._write_letters(connection, [each for each in new if isinstance(each.message, DeadLetter)])
+            if topic == QUARANTINE.name:  # what assets and reports say there is of the quarantine alone
+                if known is None:
+                    empty_quarantine(connection)
+                write_quarantine(connection, new, self._quarantine_rows)
+            else:
+                self._write(connection, new)
             place = {"log_id": self._log_id, "topic": topic, "partition": partition, "last": last}
             upsert = insert(connection, tables.POSITIONS).values(place)
             connection.execute(
                 upsert.on_conflict_do_update(index_elements=tables.POSITIONS.primary_key, set_={"last": last})
             )
         return True
+
+    def _write(self, connection: Connection, new: Sequence[Recorded]) -> None:
+        for kind, write in _WRITERS.items():
+            chosen = [each for each in new if isinstance(each.message, kind)]
+            if chosen:
+                write(connection, chosen)
+        self._write_letters(connection, [each for each in new if isinstance(each.message, DeadLetter)])
 
     def prune(self, now_ms: int, history_days: int, trend_history_days: int) -> int:
         """Remove sessions, decisions and dead letters older than ``history_days``, asset days, closed changes and
@@ -118,6 +129,8 @@ def _write_changes(connection: Connection, recorded: Sequence[Recorded]) -> None
                 "day": change.day,
                 "opened_at": at,
                 "updated_at": at,
+                "size_percent": change.size_percent,
+                "size_per_day": change.size_per_day,
                 "body": encode(change),
             }
         )

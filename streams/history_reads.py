@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, select
 
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.trends import AssetDay, Change
+from cuepoint.streams.change_search import ChangeFilter, change_ids, contains, count_changes, owners
 from cuepoint.streams.database import reading
 from cuepoint.streams.history_reasons import read_reasons
 from cuepoint.streams.history_rows import AssetRow, ChangeRow, DeadLetterRow, Overview, Page, ReportRow
+from cuepoint.streams.quarantine_reads import QuarantineReads
 from cuepoint.streams.session_reads import SessionReads
 from cuepoint.streams.tables import ASSET_DAYS, ASSETS, CHANGES, DEAD_LETTERS, DECISIONS, REPORTS, SESSIONS
 
@@ -22,53 +24,48 @@ _asset_day = msgspec.json.Decoder(AssetDay).decode
 _letter = msgspec.json.Decoder(DeadLetter).decode
 _LIVE = CHANGES.c.status != "withdrawn"
 _CHANGE_ROWS = select(
-    CHANGES.c.body, CHANGES.c.opened_at, CHANGES.c.updated_at, ASSETS.c.title, ASSETS.c.artist
+    CHANGES.c.change_id,
+    CHANGES.c.body,
+    CHANGES.c.opened_at,
+    CHANGES.c.updated_at,
+    ASSETS.c.title,
+    ASSETS.c.artist,
+    ASSETS.c.owner,
 ).select_from(CHANGES.outerjoin(ASSETS, ASSETS.c.asset_id == CHANGES.c.asset_id))
 
 
-class HistoryReader(SessionReads):
+class HistoryReader(SessionReads, QuarantineReads):
     """Synchronous; every call is one short transaction. Raises Unavailable when the database does not answer."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def changes(
-        self,
-        *,
-        kind: str | None = None,
-        direction: str | None = None,
-        status: str | None = None,
-        query: str = "",
-        asset_id: str | None = None,
-        since: dt.date | None = None,
-        until: dt.date | None = None,
-        limit: int = 50,
-        offset: int = 0,
+        self, wanted: ChangeFilter | None = None, *, limit: int = 50, offset: int = 0, reasons: bool = False
     ) -> Page[ChangeRow]:
-        """The newest revision of each change, newest day first. ``query`` is looked for in id, title and artist;
-        ``since`` and ``until`` bound the day (both included). Withdrawn ones only when asked for by ``status``."""
-        column = CHANGES.c
-        wanted = [_LIVE if status is None else column.status == status]
-        wanted += [column.kind == kind] if kind else []
-        wanted += [column.direction == direction] if direction else []
-        wanted += [column.asset_id == asset_id] if asset_id else []
-        wanted += [column.day >= since] if since else []
-        wanted += [column.day <= until] if until else []
-        if query:
-            text = func.lower(column.asset_id)
-            wanted.append(_contains(func.coalesce(ASSETS.c.search, text), query))
-        rows = _CHANGE_ROWS.where(*wanted).order_by(column.day.desc(), column.updated_at.desc(), column.change_id)
+        """The newest revision of each change, newest day first or as ``wanted`` says; with ``reasons`` also why each
+        came about and what it promises."""
+        wanted = wanted or ChangeFilter()
         with reading(self._engine) as connection:
-            found = connection.execute(rows.limit(limit).offset(offset)).all()
-            return Page([_change_row(row) for row in found], _count(connection, rows))
+            ids = change_ids(connection, wanted, limit, offset)
+            return Page(_rows_of(connection, ids, reasons), count_changes(connection, wanted))
+
+    def each_change(self, wanted: ChangeFilter, most: int, at_once: int = 500) -> Iterator[list[ChangeRow]]:
+        """The first ``most`` changes, some at a time, each as it stands when it is read."""
+        with reading(self._engine) as connection:
+            ids = change_ids(connection, wanted, most)
+        for start in range(0, len(ids), at_once):
+            with reading(self._engine) as connection:
+                yield _rows_of(connection, ids[start : start + at_once], True)
 
     def change(self, change_id: str) -> ChangeRow | None:
         with reading(self._engine) as connection:
-            row = connection.execute(_CHANGE_ROWS.where(CHANGES.c.change_id == change_id)).one_or_none()
-        if row is None:
-            return None
-        explanation, opportunity = read_reasons(self._engine, change_id)
-        return msgspec.structs.replace(_change_row(row), explanation=explanation, opportunity=opportunity)
+            return next(iter(_rows_of(connection, [change_id], True)), None)
+
+    def owners(self) -> list[str]:
+        """The first hundred owners of assets, in order."""
+        with reading(self._engine) as connection:
+            return owners(connection)
 
     def asset_changes(self, asset_id: str) -> list[ChangeRow]:
         """All changes of an asset but the withdrawn, by start."""
@@ -90,7 +87,7 @@ class HistoryReader(SessionReads):
         """Assets with metadata, by title; ``query`` is looked for in id, title and artist."""
         rows = select(ASSETS).order_by(ASSETS.c.title, ASSETS.c.asset_id)
         if query:
-            rows = rows.where(_contains(ASSETS.c.search, query))
+            rows = rows.where(contains(ASSETS.c.search, query))
         with reading(self._engine) as connection:
             found = connection.execute(rows.limit(limit).offset(offset)).all()
             facts = self._facts(connection, [row.asset_id for row in found])
@@ -154,11 +151,20 @@ class HistoryReader(SessionReads):
         return {asset_id: (last.get(asset_id), changes.get(asset_id, 0)) for asset_id in asset_ids}
 
 
+def _rows_of(connection: Connection, ids: Sequence[str], reasons: bool) -> list[ChangeRow]:
+    """In the order of the ids; one that is gone is left out."""
+    found = {row.change_id: row for row in connection.execute(_CHANGE_ROWS.where(CHANGES.c.change_id.in_(ids)))}
+    said = read_reasons(connection, ids) if reasons else {}
+    rows = [(id, _change_row(found[id])) for id in ids if id in found]
+    return [msgspec.structs.replace(row, **said[id]._asdict()) if id in said else row for id, row in rows]
+
+
 def _change_row(row: Any) -> ChangeRow:
     return ChangeRow(
         change=_change(row.body),
         title=row.title or "",
         artist=row.artist or "",
+        owner=row.owner or "",
         opened_at=row.opened_at,
         updated_at=row.updated_at,
     )
@@ -169,11 +175,6 @@ def _asset_row(row: Row[Any] | None, asset_id: str, facts: tuple[dt.date | None,
     known.pop("search", None)
     base = {"asset_id": asset_id, "title": "", "artist": ""}
     return AssetRow(**{**base, **known}, last_day=facts[0], changes=facts[1])
-
-
-def _contains(column: Any, query: str) -> ColumnElement[bool]:
-    words = [column.contains(word, autoescape=True) for word in query.lower().split()]
-    return and_(True, *words)
 
 
 def _count(connection: Connection, rows: Select[Any]) -> int:

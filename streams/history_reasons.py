@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, select
 
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.opportunities import Explanation, Opportunity
-from cuepoint.streams.database import insert, reading
+from cuepoint.streams.database import insert
 from cuepoint.streams.history_rows import Recorded
 from cuepoint.streams.tables import REASONS
+
+
+class Reasons(NamedTuple):
+    """What is known of a change beyond itself."""
+
+    explanation: Explanation | None = None
+    opportunity: Opportunity | None = None
+
 
 _decode = msgspec.json.Decoder(Explanation | Opportunity).decode
 
@@ -28,11 +37,12 @@ def write_reasons(connection: Connection, recorded: Sequence[Recorded]) -> None:
                 "kind": kind,
                 "revision": said.revision,
                 "day": said.day,
+                "verdict": verdict_of(said),
                 "body": encode(said),
             }
         )
     upsert = insert(connection, REASONS)
-    new = {name: upsert.excluded[name] for name in ("revision", "day", "body")}
+    new = {name: upsert.excluded[name] for name in ("revision", "day", "verdict", "body")}
     connection.execute(
         upsert.on_conflict_do_update(
             index_elements=REASONS.primary_key, set_=new, where=upsert.excluded.revision >= REASONS.c.revision
@@ -41,10 +51,19 @@ def write_reasons(connection: Connection, recorded: Sequence[Recorded]) -> None:
     )
 
 
-def read_reasons(engine: Engine, change_id: str) -> tuple[Explanation | None, Opportunity | None]:
-    """What is said of a change now; nothing of what was withdrawn."""
-    with reading(engine) as connection:
-        bodies = connection.execute(select(REASONS.c.body).where(REASONS.c.change_id == change_id)).scalars().all()
-    said = [each for each in map(_decode, bodies) if each.status == "current"]
-    explanation = next((each for each in said if isinstance(each, Explanation)), None)
-    return explanation, next((each for each in said if isinstance(each, Opportunity)), None)
+def verdict_of(said: Explanation | Opportunity) -> str:
+    """How lists name it: an opportunity's goal, ``none`` for what is not one; empty for all else."""
+    if isinstance(said, Explanation) or said.status != "current":
+        return ""
+    return (said.goal or "other") if said.opportunity else "none"
+
+
+def read_reasons(connection: Connection, change_ids: Sequence[str]) -> dict[str, Reasons]:
+    """What is said of changes now, by id; nothing of what was withdrawn."""
+    bodies = connection.scalars(select(REASONS.c.body).where(REASONS.c.change_id.in_(change_ids)))
+    found: dict[str, Reasons] = {}
+    for said in map(_decode, bodies):
+        if said.status == "current":
+            key = "explanation" if isinstance(said, Explanation) else "opportunity"
+            found[said.change_id] = found.get(said.change_id, Reasons())._replace(**{key: said})
+    return found

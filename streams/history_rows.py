@@ -40,6 +40,7 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     artist: str
     opened_at: int
     updated_at: int
+    owner: str = ""
     explanation: Explanation | None = None
     opportunity: Opportunity | None = None
 
@@ -88,7 +89,8 @@ class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A report of a DSP; ``completed_at`` and ``records`` are None while it is open."""
+    """A report of a DSP; ``completed_at`` and ``records`` are None while it is open, ``withdrawn_at`` unless it was
+    taken back."""
 
     dsp: str
     territory: str
@@ -98,6 +100,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: int | None
     records: int | None
     source: str
+    withdrawn_at: int | None = None
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):

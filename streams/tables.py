@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, Integer, LargeBinary, MetaData, String, Table
 
 METADATA = MetaData()
 
@@ -24,10 +24,17 @@ CHANGES = Table(
     Column("kind", String(16), nullable=False),
     Column("direction", String(8), nullable=False),
     Column("start", Date, nullable=False),
-    Column("day", Date, nullable=False, index=True),
+    Column("day", Date, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("size_percent", Double, nullable=False),
+    Column("size_per_day", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # holds all that lists filter and order by
+    Index(
+        "ix_changes_list",
+        *("day", "updated_at", "change_id", "status", "kind", "direction", "asset_id", "size_percent", "size_per_day"),
+    ),
 )
 REASONS = Table(
     "reasons",
@@ -36,7 +43,9 @@ REASONS = Table(
     Column("kind", String(16), primary_key=True),  # explanation, opportunity
     Column("revision", Integer, nullable=False),
     Column("day", Date, nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),  # of an opportunity: its goal, other, or none; empty: withdrawn
     Column("body", LargeBinary, nullable=False),
+    Index("ix_reasons_verdict", "verdict", "change_id"),
 )
 ASSET_DAYS = Table(
     "asset_days",
@@ -54,7 +63,7 @@ ASSETS = Table(
     Column("isrc", String(512), nullable=False),
     Column("upc", String(512), nullable=False),
     Column("released", Date),
-    Column("owner", String(512), nullable=False),
+    Column("owner", String(512), nullable=False, index=True),
     Column("search", String(2048), nullable=False),  # lower case: id, title, artist
 )
 SESSIONS = Table(
@@ -104,12 +113,33 @@ REPORTS = Table(
     METADATA,
     Column("dsp", String(128), primary_key=True),
     Column("territory", String(2), primary_key=True),
-    Column("day", Date, primary_key=True),
+    Column("day", Date, primary_key=True, index=True),
     Column("version", BigInteger, primary_key=True),
     Column("opened_at", BigInteger),
     Column("completed_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
     Column("records", BigInteger),
     Column("source", String(512), nullable=False),
+)
+QUARANTINED = Table(
+    "quarantined",
+    METADATA,
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),  # in the log
+    Column("part", String(128), nullable=False),  # the asset's first identifier
+    Column("day", Date, nullable=False),
+    Column("dsp", String(128), nullable=False),
+    Column("territory", String(2), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_quarantined_key", "part", "dsp", "day", "territory", unique=True),
+    Index("ix_quarantined_report", "dsp", "day", "territory"),
+)
+QUARANTINED_NAMES = Table(
+    "quarantined_names",
+    METADATA,
+    Column("name", String(128), primary_key=True),
+    Column("offset", BigInteger, primary_key=True, index=True),
 )
 RULES = Table(
     "rules",

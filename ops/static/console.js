@@ -101,6 +101,16 @@
   });
   find("#help-toggle")?.addEventListener("click", () => help.showModal());
 
+  // A link to what is shown: copied where the browser lets us, else it is a link like any other.
+  body.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-copy-link]");
+    if (!link || !navigator.clipboard || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const text = link.textContent;
+    try { await navigator.clipboard.writeText(link.href); link.textContent = "Link copied"; } catch { location.href = link.href; return; }
+    setTimeout(() => { link.textContent = text; }, 2000);
+  });
+
   // A filter that is chosen is applied; the button remains for those without script.
   all("form[data-filters] select").forEach((node) => node.addEventListener("change", () => node.form.requestSubmit()));
   all("form[data-filters]").forEach((form) => form.addEventListener("submit", () => {

@@ -59,9 +59,16 @@ async def api(settings):
     engine = open_engine(settings.database_url.get_secret_value())
     upgrade(engine)
     writer = HistoryWriter(engine)
-    write(writer, ASSETS, [Asset(asset_id="a1", title="All I Want", artist="M"), Asset(asset_id="a2", title="Other")])
+    write(
+        writer,
+        ASSETS,
+        [Asset(asset_id="a1", title="All I Want", artist="M"), Asset(asset_id="a2", title="Other", owner="Label")],
+    )
     write(writer, ASSET_DAYS, [asset_day(n) for n in range(5)])
-    others = [change(5, asset_id="a2", direction="down", kind="gradual"), change(6, status="closed", end=DAY)]
+    others = [
+        change(5, asset_id="a2", direction="down", kind="gradual", size_percent=-70.0),
+        change(6, status="closed", end=DAY),
+    ]
     write(writer, CHANGES, [change(n) for n in range(5)] + others)
     events = [msgspec.convert(player_event(n, received_at=1_700_000_000_000 + n), PlayerEvent) for n in range(3)]
     write(writer, PLAYER_EVENTS, events)
@@ -113,6 +120,10 @@ async def test_changes_are_filtered_and_paged_without_gap_or_repeat(api):
         ({"since": "2018-12-06"}, ["c6", "c5"]),
         ({"until": "2018-12-01"}, ["c0"]),
         ({"search": "all i", "until": "2018-12-02"}, ["c1", "c0"]),
+        ({"owner": "Label", "status": "open"}, ["c5"]),
+        ({"least_percent": 60, "simulated": "false"}, ["c5"]),
+        ({"least_per_day": 60, "order": "largest"}, []),
+        ({"opportunity": "any"}, []),
     ):
         page = await get(api, "/v1/changes", **params)
         assert [row["change"]["change_id"] for row in page["items"]] == expected, params
@@ -178,6 +189,7 @@ async def test_what_is_not_there_and_what_cannot_be_read(api):
         "changes?cursor=x",
         "changes?cursor=cm93czotMQ==",
         "changes?since=soon",
+        "changes?least_percent=-1",
         "assets?search=%00",
         "changes/%00",
     ):

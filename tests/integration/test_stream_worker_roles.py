@@ -18,6 +18,7 @@ from cuepoint.schemas.rules import AdRule, AtStart
 from cuepoint.schemas.topics import AD_RULES, CHANGES, PLAYER_EVENTS, REPORTS, TREND_RECORDS
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 from cuepoint.streams import heartbeats
+from cuepoint.streams.change_search import ChangeFilter
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.heartbeats import Heartbeat
 from cuepoint.streams.history_reads import HistoryReader
@@ -93,9 +94,9 @@ def test_from_records_to_history(settings: Settings, workers: dict[str, subproce
     history = HistoryReader(engine)
     wait_until(lambda: history.overview().decisions == 20, "20 pre-rolls are decided")
     wait_until(lambda: history.overview().sessions == 20, "20 sessions are recorded")
-    wait_until(lambda: history.changes(asset_id="song").total, "the jump is flagged")
+    wait_until(lambda: history.changes(ChangeFilter(asset_id="song")).total, "the jump is flagged")
     wait_until(lambda: history.overview().dead_letters == 4, "every broken record is a dead letter")
-    row = history.changes(asset_id="song").rows[0]
+    row = history.changes(ChangeFilter(asset_id="song")).rows[0]
     assert (row.change.direction, row.change.kind) == ("up", "rapid")
     assert len(history.asset_days("song")) == DAYS
     assert history.reports().total == DAYS

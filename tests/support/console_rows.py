@@ -257,8 +257,9 @@ def fill(console: Console) -> None:
     """What every page needs to show something."""
     console.record(
         ASSETS,
-        Asset(asset_id="song-1", title="All I Want", artist="Singer", released=FIRST_DAY),
-        Asset(asset_id="evil", title=EVIL, artist=EVIL),
+        Asset(asset_id="song-1", title="All I Want", artist="Singer", released=FIRST_DAY, owner="Blue Label"),
+        Asset(asset_id="evil", title=EVIL, artist=EVIL, owner="=1+1"),
+        Asset(asset_id="sim-7", title="Track 7 (simulated)"),
     )
     day = FIRST_DAY + dt.timedelta(days=119)
     console.record(
@@ -267,7 +268,8 @@ def fill(console: Console) -> None:
     console.record(ASSET_DAYS, *asset_days("song-1", 120), *asset_days("evil", 30))
     region = {"end": FIRST_DAY + dt.timedelta(days=89), "status": "closed"}
     changes = [change(number, f"other-{number}") for number in range(2, 62)]
-    console.record(CHANGES, change(1, "song-1", **region), change(0, "evil"), *changes)
+    console.record(CHANGES, change(1, "song-1", **region), change(0, "evil", size_percent=-35.0), *changes)
+    console.record(CHANGES, change(62, "sim-7", size_percent=500.0, size_per_day=90_000.0))
     console.record(EXPLANATIONS, explanation("change-1", "song-1", "Hot Hits"), explanation("change-0", "evil", EVIL))
     console.record(OPPORTUNITIES, opportunity("change-1", "song-1"))
     console.play("ended-1", "session_started", "video_started", "paused", "resumed", "seeked", "session_ended")
