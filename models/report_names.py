@@ -77,9 +77,14 @@ class Names(Sequence[str]):
 
     def of(self, rows: NDArray[np.int64]) -> list[str]:
         """The ids of many rows."""
-        arena, offsets = self.table.arena.data, self.table.offsets
-        places = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
-        found = [str(arena[start:end], "utf-8") for start, end in places]
+        starts, ends = self.table.offsets[rows], self.table.offsets[rows + 1]
+        low, high = (int(starts.min()), int(ends.max())) if len(rows) else (0, 0)
+        letters = self.table.arena[low:high].tobytes() if high - low <= 4 * int((ends - starts).sum()) else b"\\"
+        if letters.isascii() and b"\\" not in letters:  # cut out of one text: a fourth of the time
+            text = letters.decode("ascii")
+            return [text[a:b] for a, b in zip((starts - low).tolist(), (ends - low).tolist(), strict=True)]
+        arena = self.table.arena.data
+        found = [str(arena[a:b], "utf-8") for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
         return [_decode(f'"{name}"') if "\\" in name else name for name in found]
 
     def __iter__(self) -> Iterator[str]:

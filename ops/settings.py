@@ -77,7 +77,7 @@ class WorkerSettings(BaseSettings):
     stop_timeout_s: float = Field(8.0, gt=0, le=300, description="how long a worker may take to stop")
     producer_queue_records: int = Field(200_000, ge=100, description="records waiting to be sent, at most")
     producer_queue_bytes: int = Field(128 * MEBIBYTE, ge=MEBIBYTE, description="bytes waiting to be sent, at most")
-    producer_linger_ms: float = Field(2.0, ge=0, le=1000, description="how long a record may wait for company")
+    producer_linger_ms: float = Field(1.0, ge=0, le=1000, description="how long a record may wait for company")
     trend_params: Path | None = Field(None, description="hyperparameters of cuepoint fit; read when a worker starts")
     asset_days: Literal["all", "open"] = Field(
         "all", description="scored days told of: those of all assets with data, or only of those with an open region"

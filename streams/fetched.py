@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from aiokafka import conn
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
@@ -18,6 +19,7 @@ from cuepoint.streams.batch import Batch, Column
 from cuepoint.streams.raw_records import Columns, RawRecords, columns_of, parts_of
 
 fetcher.MemoryRecords = RawRecords
+conn.READER_LIMIT = 16 << 20  # at 64 KB the socket is stopped and started again dozens of times in every fetch
 
 
 def drain(result: Any) -> Batch | None:

@@ -8,6 +8,7 @@ from types import CodeType, FunctionType
 
 import aiokafka
 import faust
+from aiokafka import conn
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
@@ -79,6 +80,7 @@ NEEDED: tuple[tuple[type, tuple[str, ...]], ...] = (
         ),
     ),
     (driver.AIOKafkaConsumerThread, ("_consumer", "_ensure_consumer", "_fetch_records", "call_thread", "seek_wait")),
+    (conn.AIOKafkaConnection, ("READER_LIMIT",)),
     (aiokafka.AIOKafkaConsumer, ("_closed", "_fetcher", "committed", "highwater")),
     (conductor.Conductor, ("_topic_name_index", "acks_enabled_for")),
     (ConsumerMessage, ("__weakref__", "generation_id", "offset", "tp")),

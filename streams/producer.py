@@ -55,11 +55,8 @@ _BARE = (
 
 def headers_of(message: Contract | type[Contract], source: str, id: str) -> Headers:
     """CloudEvents attributes (binary mode) of results; none for what comes in. No time: a replay gives equal bytes."""
-    contract = message if isinstance(message, type) else type(message)
-    if issubclass(contract, _BARE):
-        return []
-    named = [("ce_id", id.encode())] if id else []
-    return [*_attributes(contract, source), *named, _CONTENT]
+    fixed = _attributes(message if isinstance(message, type) else type(message), source)
+    return [*fixed, ("ce_id", id.encode()), _CONTENT] if fixed and id else [*fixed, _CONTENT] if fixed else []
 
 
 _CONTENT = ("content-type", b"application/json")
@@ -67,6 +64,9 @@ _CONTENT = ("content-type", b"application/json")
 
 @lru_cache
 def _attributes(contract: type[Contract], source: str) -> tuple[tuple[str, bytes], ...]:
+    """Those that all messages of the contract have; none for the volume."""
+    if issubclass(contract, _BARE):
+        return ()
     kind = type_name(contract).encode()
     return ("ce_specversion", b"1.0"), ("ce_type", kind), ("ce_source", source.encode())
 
@@ -225,7 +225,8 @@ class AsyncProducer:
         delivery = _Delivery(self, len(messages))
         deadline = time.monotonic() + self._timeout_s
         for outgoing in messages:
-            await self._queue(outgoing, delivery, deadline if wait else None)
+            if not self._offer(outgoing, delivery):
+                await self._queue(outgoing, delivery, deadline if wait else None)
         await self._settle(delivery)
 
     async def broadcast(self, outgoing: Outgoing) -> dict[int, int]:
@@ -249,17 +250,31 @@ class AsyncProducer:
         self, outgoing: Outgoing | Encoded, delivery: _Delivery, deadline: float | None, partition: int = -1
     ) -> None:
         """Hand to librdkafka, waiting for room until ``deadline`` (None: not at all)."""
-        topic, key, message, id = outgoing
-        if isinstance(message, bytes):
-            headers, value = headers_of(topic.messages[0], self._source, id), message
-        else:
-            headers, value = headers_of(message, self._source, id), encode(message)
-        while not self._queued(self._prefix + topic.name, key, value, headers, delivery, partition):
+        while not self._offer(outgoing, delivery, partition):
             if deadline is None:
                 raise Busy(f"{self.waiting} messages are waiting for broker {self._broker}")
             if time.monotonic() > deadline:
                 raise Unavailable(f"broker {self._broker} takes no more messages")
             await asyncio.sleep(_WAIT_S)
+
+    def _offer(self, outgoing: Outgoing | Encoded, delivery: _Delivery, partition: int = -1) -> bool:
+        """Hand to librdkafka; False where it has no room."""
+        topic, key, message, id = outgoing
+        if isinstance(message, bytes):
+            headers, value = headers_of(topic.messages[0], self._source, id), message
+        else:
+            headers, value = headers_of(message, self._source, id), encode(message)
+        name = self._prefix + topic.name
+        try:
+            self._client.produce(
+                name, value, key.encode(), partition, on_delivery=delivery.acknowledged, headers=headers
+            )
+        except BufferError:
+            return False
+        except KafkaException as error:
+            raise Unavailable(f"broker {self._broker}: {error.args[0].str()}") from error
+        self._queued_messages += 1
+        return True
 
     async def _settle(self, delivery: _Delivery) -> None:
         try:
@@ -268,20 +283,6 @@ class AsyncProducer:
             raise Unavailable(f"broker {self._broker} did not acknowledge in time") from None
         if failure is not None:
             raise Unavailable(f"broker {self._broker} did not acknowledge a message: {failure.str()}")
-
-    def _queued(  # noqa: PLR0917
-        self, topic: str, key: str, value: bytes, headers: Headers, delivery: _Delivery, partition: int
-    ) -> bool:
-        try:
-            self._client.produce(
-                topic, value, key.encode(), partition, on_delivery=delivery.acknowledged, headers=headers
-            )
-        except BufferError:
-            return False
-        except KafkaException as error:
-            raise Unavailable(f"broker {self._broker}: {error.args[0].str()}") from error
-        self._queued_messages += 1
-        return True
 
     async def answers(self, timeout_s: float = 2.0) -> bool:
         """Whether the broker answers a request for metadata in time."""

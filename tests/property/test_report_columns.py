@@ -200,7 +200,7 @@ def test_records_of_our_encoder_are_read_as_they_are(pairs: list[tuple[str, int]
         assert not pairs[at][0].isascii() or {"\\", '"'} & set(pairs[at][0]) or pairs[at][1] >= 10**15
 
 
-@given(st.lists(st.text(min_size=1, max_size=30)), st.data())
+@given(st.lists(st.one_of(st.text(min_size=1, max_size=30), st.text("ab-7", min_size=1))), st.data())
 @settings(deadline=None)
 def test_names_keep_their_rows(names: list[str], data: st.DataObject):
     table, known = Names(), {}
@@ -210,6 +210,8 @@ def test_names_keep_their_rows(names: list[str], data: st.DataObject):
     assert list(again) == list(table) == list(known)
     for name in data.draw(st.permutations(names)):
         assert again.row(name) == known[name]
+    asked = data.draw(st.lists(st.sampled_from(names or [""]), max_size=9)) if names else []
+    assert table.of(np.array([table.row(name) for name in asked], dtype=np.int64)) == asked
 
 
 @given(st.lists(st.one_of(st.just(NONE), st.integers(0, 300), st.integers(0, 2**53)), max_size=40), st.data())
