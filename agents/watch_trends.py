@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import ClassVar, Literal
 
 import msgspec
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from cuepoint.models import region_kernel, report_snapshot
 from cuepoint.models.asset_day_json import asset_days
-from cuepoint.models.region_log import RegionLog
+from cuepoint.models.region_log import Found, RegionLog
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.report_columns import locate
 from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
@@ -21,7 +20,7 @@ from cuepoint.models.report_names import Names
 from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.models.trend_bases import Archive
 from cuepoint.models.trend_params import TrendParams
-from cuepoint.models.trend_state import BLOCK, ScoredDay, TrendState
+from cuepoint.models.trend_state import ScoredDay, TrendState
 from cuepoint.schemas.codec import decoder, encode, explain
 from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.faults import DeadLetter
@@ -37,7 +36,7 @@ from cuepoint.schemas.trends import (
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Encoded, Outgoing
 
-VERSION = 4
+VERSION = 5
 MOST_SINGLY = 64
 AssetDays = Literal["all", "open"]
 _decode = decoder(TrendMessage).decode
@@ -56,7 +55,7 @@ class _Partition:
         asset_days: AssetDays,
     ) -> None:
         self.ledger, self.log, self._asset_days = ledger, RegionLog(), asset_days
-        self.state = TrendState(ledger.observe, params, regions, ledger.archive, ledger.doubt)
+        self.state = TrendState(ledger.observe, params, regions, archive=ledger.archive, doubt=ledger.doubt)
         self.saving: set[str] = set()  # what the last snapshot refers to; it may still be on its way to the disk
 
     def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
@@ -95,16 +94,16 @@ class _Partition:
         return regions | told if self._asset_days == "open" else regions | told | (scored.counts >= 0)
 
     def _revise(self, revision: Revision, at_ms: int, offset: int) -> list[Outgoing | Encoded]:
-        self.state.grow(len(self.ledger.names))
-        out: list[Outgoing | Encoded] = []
-        for first in range(0, len(revision.rows), BLOCK):  # all days of all assets at once would not fit into memory
-            rows = revision.rows[first : first + BLOCK]
-            told = np.isin(rows, np.fromiter(self.log.said, dtype=np.int64))  # their days may have been told: again
-            days = self.state.refilter(revision.day, rows, partial(self._wanted, told=told))
-            out += [_change_out(c) for c in self.log.revise(revision.day, rows, days, self.ledger.names)]
-            for scored in days:
-                out += _asset_days(scored, self.ledger.names, at_ms, offset)
-        return out
+        names, found = self.ledger.names, Found()
+        self.state.grow(len(names))
+        said = np.zeros(len(names), dtype=np.bool_)  # their days may have been told: again
+        said[list(self.log.said)] = True
+        replay = self.state.refilter(revision.day, revision.rows, lambda s: self._wanted(s, said[s.rows]))
+        days: list[Encoded] = []
+        for scored in replay.days:
+            found.add(scored, names)
+            days += _asset_days(scored, names, at_ms, offset)
+        return [*[_change_out(change) for change in self.log.revise(replay.groups, found, names)], *days]
 
     def tidy(self) -> None:
         """What is saved, and what has been archived since, is all that anyone will ask of the archive."""
@@ -112,7 +111,7 @@ class _Partition:
             self.ledger.archive.keep(self._named() | self.saving)
 
     def _named(self) -> set[str]:
-        return {*self.ledger.archived, *self.state.bases.archived}
+        return {*self.ledger.archived, *self.state.archived}
 
     def to_bytes(self) -> bytes:
         ledger, counts = report_snapshot.to_parts(self.ledger)

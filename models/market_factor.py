@@ -1,7 +1,7 @@
 """What all assets of a market have in common on a day: how far they moved, and how far apart they moved.
 
-Every partition adds its assets' one-step innovations to a sketch of whole numbers (``trend_kernel.innovations``);
-sketches add up, in any order, to the same bits. The day's effects are the median innovation, shrunk towards 0 by its
+The assets' one-step innovations (``trend_kernel.innovations``) are counted in a sketch of whole numbers, which is the
+same in whatever order they come. The day's effects are the median innovation, shrunk towards 0 by its
 own uncertainty, and the spread of the innovations about it relative to the market's usual spread. On a holiday
 everything moves; on the day of a year's review everything moves differently: neither is news of one asset.
 
@@ -18,21 +18,34 @@ from numpy.typing import NDArray
 BINS = 512  # of asinh(innovation / FINE), evenly; two histograms: all assets, and those whose counts are large
 FINE, REACH = 0.01, 6.0  # resolution near 0: 0.00023; beyond +-2 (sevenfold) all alike
 WIDTH = 2 * BINS
+SHIFT_STEPS, DISPERSION_STEPS, EXTRA_STEPS = (
+    1000,
+    20,
+    2000,
+)  # in one: what a single asset says seldom moves an effect by a step
 LEAST_ASSETS = 15  # fewer make no market
 USUAL_MOVE = 0.03  # log: the prior scale of a market's move, against which its uncertainty is weighed
-QUANTILE = 0.75  # of |innovation - shift|: the spread
+QUANTILE = 0.6  # of |innovation - shift|: the spread; what a quarter of the assets do alike does not touch it
 MEMORY_DAYS = 60.0  # of the usual spread
 LARGEST_SURPRISE = 0.5  # log: no day teaches the usual spread more than this
-SHIFT, DISPERSION = 0, 1
-NEUTRAL = np.array([[0.0, 1.0]])
+LARGEST_DISPERSION = 3.0  # where more than that moves most assets, each has news of its own (26 December)
+NORMAL_QUANTILE = 0.8416  # of a standard normal innovation
+SPREAD_SD = 1.04  # of the log spread of n normal innovations, by the root of n
+SHIFT, DISPERSION, EXTRA = 0, 1, 2
+NEUTRAL = np.array([[0.0, 1.0, 0.0]])
 Sketch = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _CENTRES = FINE * np.sinh((np.arange(BINS) + 0.5) * (2.0 * REACH / BINS) - REACH)
 
 
-def empty_sketch(markets: int) -> Sketch:
-    """(markets, WIDTH) zeros."""
-    return np.zeros((markets, WIDTH), dtype=np.int64)
+def codes_of(codes: NDArray[np.int64], in_market: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Codes of ``trend_kernel.innovations`` (k,) with the market (k,), or of length 0 for one market, in them."""
+    return np.where(codes >= 0, codes + in_market * WIDTH, -1) if len(in_market) else codes
+
+
+def sketch_of(codes: NDArray[np.int64], markets: int) -> Sketch:
+    """(markets, WIDTH): how often each of the ``codes_of`` occurs; -1 says nothing."""
+    return np.bincount(codes[codes >= 0], minlength=markets * WIDTH).reshape(markets, WIDTH)
 
 
 def _quantile(values: Floats, counts: Sketch, share: float) -> float:
@@ -58,14 +71,26 @@ def _spread(counts: Sketch, shift: float) -> float:
     return _quantile(away[order], counts[order], QUANTILE)
 
 
+def _dispersion(excess: float, assets: int) -> float:
+    """From a spread ``excess`` log units above the usual, shrunk by what a spread of so many is uncertain by."""
+    if excess <= 0.0:
+        return 1.0
+    unsure = 4.0 * SPREAD_SD**2 / assets
+    return min(math.exp(excess / (1.0 + unsure / excess**2)), LARGEST_DISPERSION)
+
+
+def _stepwise(value: float, steps: int) -> float:
+    return round(value * steps) / steps
+
+
 class MarketFactor:
     """The effects of day after day, for each market.
 
     >>> market = MarketFactor()
-    >>> sketch = empty_sketch(1)
-    >>> sketch[0, 260] += 14  # fourteen assets are no market
-    >>> market.day(sketch).tolist()
-    [[0.0, 1.0]]
+    >>> market.day(sketch_of(np.full(14, 280), markets=1)).tolist()  # fourteen assets are no market
+    [[0.0, 1.0, 0.0]]
+    >>> market.day(sketch_of(np.full(15, 280), markets=1)).tolist()
+    [[0.006, 1.0, 0.0]]
     """
 
     def __init__(self, markets: int = 1) -> None:
@@ -73,18 +98,22 @@ class MarketFactor:
         self._usual = np.zeros(markets)  # mean log spread
 
     def day(self, sketch: Sketch) -> Floats:
-        """(markets, 2): SHIFT in log units and DISPERSION (1 or more: times the usual spread) of the next day."""
+        """(markets, 3) of the next day: SHIFT in log units; DISPERSION, 1 or more: times the usual spread; EXTRA: the
+        variance, squared log units, that this adds to an asset of the usual spread, and to a noisier one at most."""
         effects = np.repeat(NEUTRAL, len(sketch), axis=0)
         for market, row in enumerate(sketch):
-            everyone, large = row[:BINS], row[BINS:]
+            everyone, large = row[:BINS] + row[BINS:], row[BINS:]
             if everyone.sum() < LEAST_ASSETS:
                 continue
-            effects[market, SHIFT] = shift = _shift(everyone)
+            effects[market, SHIFT] = shift = _stepwise(_shift(everyone), SHIFT_STEPS)
             if large.sum() < LEAST_ASSETS:
                 continue
             spread = math.log(_spread(large, shift))
             if self._days[market]:
-                effects[market, DISPERSION] = math.exp(max(0.0, spread - self._usual[market]))
+                wider = _dispersion(spread - self._usual[market], int(large.sum()))
+                effects[market, DISPERSION] = wider = _stepwise(wider, DISPERSION_STEPS)
+                usual = math.exp(self._usual[market]) / NORMAL_QUANTILE
+                effects[market, EXTRA] = _stepwise((wider**2 - 1.0) * usual**2, EXTRA_STEPS)
             self._learn(market, spread)
         return effects
 

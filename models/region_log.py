@@ -79,6 +79,19 @@ def _change(scored: ScoredDay, i: int, which: int, asset_id: str) -> Change:
     )
 
 
+class Found:
+    """What a replay finds: of each region, by row and id, the first word and the last, and the days they speak of."""
+
+    def __init__(self) -> None:
+        self.regions: dict[int, dict[str, list[tuple[Change, int]]]] = {}
+
+    def add(self, scored: ScoredDay, names: Sequence[str]) -> None:
+        """The next day (of some rows)."""
+        for row, change in changes_of(scored, names):
+            words = self.regions.setdefault(row, {}).setdefault(change.change_id, [])
+            words[1:] = [(change, scored.day)]
+
+
 class RegionLog:
     """Regions open, or whose last word falls on a day that can still be revised: row -> id -> what was said last."""
 
@@ -89,22 +102,21 @@ class RegionLog:
         """The messages of a newly scored day."""
         return [self._say(row, change, scored.day) for row, change in changes_of(scored, names)]
 
-    def revise(self, first: int, rows: Rows, days: list[ScoredDay], names: Sequence[str]) -> list[Change]:
-        """The messages that put right what was said of ``rows`` (in order) from day ``first`` on: regions that are no
-        longer found are withdrawn, others get their present content, new ones are opened (and closed)."""
-        found: dict[int, dict[str, list[tuple[Change, int]]]] = {}
-        for scored in days:
-            for row, change in changes_of(scored, names):
-                words = found.setdefault(row, {}).setdefault(change.change_id, [])
-                words[1:] = [(change, scored.day)]  # the first word and the last
+    def revise(self, groups: Sequence[tuple[int, Rows]], found: Found, names: Sequence[str]) -> list[Change]:
+        """The messages that put right what was said of ``groups`` (a day, and rows that were revised from it on) where
+        ``found`` is the case now: regions that are no longer found are withdrawn, others get their present content,
+        new ones are opened (and closed)."""
+        since = np.zeros(len(names), dtype=np.int64)
+        for first, rows in groups:
+            since[rows] = first
         messages = []
-        for row in rows.tolist():
-            if row not in found and row not in self.said:
+        for row in sorted({*found.regions, *self.said}):
+            if not since[row]:
                 continue
-            now = found.get(row, {})
+            now = found.regions.get(row, {})
             before = self.said.get(row, {})
             for key, said in list(before.items()):
-                if said.day >= first and key not in now and said.change.status != "withdrawn":
+                if said.day >= since[row] and key not in now and said.change.status != "withdrawn":
                     gone = msgspec.structs.replace(said.change, status="withdrawn", end=None)
                     messages.append(self._say(row, gone, said.day))
             for key, words in now.items():

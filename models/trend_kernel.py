@@ -202,7 +202,7 @@ def _learn_noise(s: Any, product: float, h: Any) -> None:
 
 
 @njit(cache=True)
-def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, shift: float, dispersion: float, h: Any) -> None:
+def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, shift: float, wide: float, h: Any) -> None:
     """Update by an observation ``error`` above its forecast of variance ``f`` (by the scale).
 
     Student-t noise: an outlier is discounted, a second of the same sign is taken for a shift of the level. What the
@@ -224,10 +224,10 @@ def _absorb(s: Any, p: Any, pb: Any, error: float, f: float, shift: float, dispe
     else:
         f *= max(1.0, (nu + z2) / (nu + 1.0))
         days = min(h.scale_prior_days + s[AGE] + 1.0, h.scale_memory_days)
-        usual = min(score * score, 9.0) / (dispersion * dispersion)
+        usual = min(score * score, 9.0) / wide
         s[SCALE] = min(max(s[SCALE] * (1.0 + (usual - 1.0) / days), FLOOR), CEILING)
         if s[GAP] < 1.0:  # scores that follow one another with opposite signs: more of it is noise, and less the level
-            _learn_noise(s, score * last / (dispersion * dispersion), h)
+            _learn_noise(s, score * last / wide, h)
     s[LAST_SCORE] = score
     k = 0
     for i in range(8):
@@ -251,8 +251,8 @@ def _score(s: Any, p: Any, pb: Any, count: float, m: float, fs: Any, effect: Any
     """Score a count against its forecast ``m`` (log) and absorb it; ``fs``: variances without and of the counting."""
     structural, counting = fs
     gain = pb[0] / (structural + counting)
-    _absorb(s, p, pb, math.log1p(count) - m, structural + counting, effect[0], effect[1], h)
-    wide = effect[1] * effect[1]
+    wide = min(effect[1] * effect[1], 1.0 + effect[2] / (structural * s[SCALE]))
+    _absorb(s, p, pb, math.log1p(count) - m, structural + counting, effect[0], wide, h)
     own, chance = h.tail_width * structural * s[SCALE] * wide, counting * s[SCALE]
     v = own + wide * h.surprise_sd * h.surprise_sd
     score = _residual(count, math.expm1(min(max(m + effect[0], 0.0), 40.0)), v)
@@ -300,8 +300,8 @@ def _day(s: Any, p: Any, pb: Any, count: float, dow: int, h: Any, by_age: Any, e
 
 
 @njit(cache=True)
-def _tell_market(s: Any, count: float, dow: int, h: Any, young: float, sketch: Any) -> None:
-    """Add the innovation of one asset to its market's sketch. Forecast and variance as in ``_day``; the state stays."""
+def _tell_market(s: Any, count: float, dow: int, h: Any, young: float) -> int:
+    """Where the innovation of one asset falls in its market's sketch. Forecast and variance as in ``_day``."""
     m = s[LEVEL] + s[TREND]
     p00, p0s, pss = s[COVARIANCE] + s[COVARIANCE + 8] + 2.0 * s[COVARIANCE + 1], 0.0, 0.0
     if s[GAP] < 1.0:
@@ -321,22 +321,20 @@ def _tell_market(s: Any, count: float, dow: int, h: Any, young: float, sketch: A
     place = math.log(abs(error) / SKETCH_FINE + math.sqrt(error * error / (SKETCH_FINE * SKETCH_FINE) + 1.0))
     place = (place if error > 0.0 else -place) + SKETCH_REACH
     k = min(max(int(place * (SKETCH_BINS / (2.0 * SKETCH_REACH))), 0), SKETCH_BINS - 1)
-    sketch[k] += 1
     counting = 1.0 / (math.exp(min(max(m, 0.0), 40.0)) + 0.5)
-    if counting < LARGE * (counting + structural * s[SCALE]):
-        sketch[SKETCH_BINS + k] += 1
+    return k + SKETCH_BINS if counting < LARGE * (counting + structural * s[SCALE]) else k
 
 
 @njit(cache=True, nogil=True)
-def innovations(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, in_market: Any, sketch: Any) -> None:
-    """Add the day's one-step innovations of ``state[rows[i]]`` to ``sketch[market]`` (market_factor); the state stays
-    as it is. Assets younger than a week or long unseen say nothing. Arguments as in ``step``; sketch (markets, .)
-    int64."""
+def innovations(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, codes: Any) -> None:
+    """What the day's one-step innovations of ``state[rows[i]]`` tell their market: ``codes`` (k,) int64, the bin, plus
+    SKETCH_BINS where counts are large, or -1 from assets younger than a week or long unseen (market_factor). The state
+    stays as it is. Arguments as in ``step``."""
     for i in range(rows.shape[0]):
         s = state[rows[i]]
+        codes[i] = -1
         if counts[i] >= 0.0 and s[AGE] > SPEAKING_AGE and s[GAP] < SPEAKING_GAP:
-            market = in_market[rows[i]] if in_market.shape[0] else 0
-            _tell_market(s, counts[i], dow, h, by_age[min(int(s[AGE]), by_age.shape[0] - 1)], sketch[market])
+            codes[i] = _tell_market(s, counts[i], dow, h, by_age[min(int(s[AGE]), by_age.shape[0] - 1)])
 
 
 @njit(cache=True, nogil=True)
@@ -347,7 +345,7 @@ def step(
     complete report does not name the asset.
 
     state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64; dow 0 (Monday) to 6; by_age: ``tables``;
-    in_market (n,) int64, the market of each state row, or of length 0 where there is one only; effects (markets, 2):
+    in_market (n,) int64, the market of each state row, or of length 0 where there is one only; effects (markets, 3):
     ``MarketFactor.day``; out (k, OUT_WIDTH) float64, where forecast and level are on the log scale (MEAN, variance in
     UPPER_95, OUT_LEVEL) until ``to_counts``.
     """

@@ -55,5 +55,5 @@ class TrendParams(NamedTuple):
     ramp_bound: float = 0.6  # a day counts no more than this towards a ramp (in standard deviations) ...
     ramp_allowance: float = 0.15  # ... and so much less each day
     fall_weight: float = 0.75  # of a falling ramp against a rising one
-    ramp_offset: float = -0.7  # P(sum > s) if nothing changed: exp(offset - slope s)
+    ramp_offset: float = -0.5  # P(sum > s) if nothing changed: exp(offset - slope s)
     ramp_slope: float = 0.7

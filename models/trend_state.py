@@ -1,29 +1,34 @@
 """State of all assets of a partition: filter and regions, advanced day by day, refiltered when a day is revised.
 
-Earlier states are kept as well (trend_bases.py). A late or revised day is put right by replaying the days since one of
-them for the assets concerned, so that the state ends bit-equal to the state of an in-order run (maths.md 1).
+What an asset's market did is removed before it is scored; the assets of the partition speak for their market
+(market_days.py). Earlier states are kept as well (trend_bases.py). A late or revised day is put right by replaying the
+days since one of them for the assets concerned, and for all of a market whose effects have become others, so that the
+state ends bit-equal to the state of an in-order run (maths.md 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cuepoint.models import market_factor, region_kernel, trend_kernel
+from cuepoint.models import region_kernel, trend_kernel
+from cuepoint.models.market_days import MarketDays, Value
 from cuepoint.models.region_params import RegionParams
-from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING, Archive, Arrays, Bases, Rows, States, Stored
+from cuepoint.models.snapshot_parts import Cutter
+from cuepoint.models.trend_bases import REVISABLE_DAYS, Archive, Arrays, Bases, Rows, Stored
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 4
+VERSION = 5
 CHUNK = 1024  # assets by which the arrays grow
 BLOCK = 2048  # assets at a time: what is computed of them stays in the cache
 Floats = NDArray[np.float64]
 Observe = Callable[[int, Rows], Floats]
+MarketOf = Callable[[int, Rows], NDArray[np.int64]]
 
 
 class ScoredDay(NamedTuple):
@@ -37,8 +42,16 @@ class ScoredDay(NamedTuple):
     regions: Floats
 
 
-_NO_DOUBT = np.empty(0)
-_Value = tuple[int, int, int | None, int, list[Stored], list[tuple[int, list[list[float]]]]]
+class Replay(NamedTuple):
+    """``days`` puts days right while it is read: blocks of rows, day after day. ``groups``, when it has been read: all
+    rows put right, and from which day on."""
+
+    days: Iterator[ScoredDay]
+    groups: list[tuple[int, Rows]]
+
+
+_NO_DOUBT, _ONE_MARKET = np.empty(0), np.empty(0, dtype=np.int64)
+_Value = tuple[int, int, int | None, int, list[Stored], int, Value]
 Wanted = Callable[[ScoredDay], NDArray[np.bool_]]
 
 
@@ -52,10 +65,16 @@ def certain(_day: int, _rows: Rows) -> Floats:
     return _NO_DOUBT
 
 
+def one_market(_day: int, _rows: Rows) -> NDArray[np.int64]:
+    """Market of: there is only one."""
+    return _ONE_MARKET
+
+
 class TrendState:
     """Days are proleptic ordinals (``date.toordinal``). ``observe(day, rows)`` must give the counts of any day
     later than the base: NaN where unknown, negative where absent from complete reports. ``doubt(day, rows)``: variance
     in squared log units by which these counts are less sure than they look, or an array of length 0 for none.
+    ``market_of(day, rows)``: which of ``markets`` an asset belongs to that day (k,) int64, of length 0 for one market.
 
     >>> counts = {d: 1000.0 + 10 * (d % 3) for d in range(1, 31)}
     >>> state = TrendState(lambda day, rows: np.full(len(rows), counts[day]))
@@ -71,20 +90,22 @@ class TrendState:
         observe: Observe,
         params: TrendParams | None = None,
         regions: RegionParams | None = None,
+        *,
         archive: Archive | None = None,
         doubt: Observe = certain,
+        market_of: MarketOf = one_market,
+        markets: int = 1,
     ) -> None:
-        self.observe, self._doubt = observe, doubt
+        self.observe, self._doubt, self._market_of = observe, doubt, market_of
         self.params = TrendParams(*params) if params else TrendParams()
         self.regions = regions or RegionParams()
         self.assets = 0
         self.day: int | None = None  # the last day scored
         self.first_day = 0  # nothing was observed before
-        self.bases = Bases(archive)
+        self.bases, self.market = Bases(archive), MarketDays(markets, archive)
         self._now = Arrays.empty(0)
         self._by_age = trend_kernel.tables(self.params)
-        self._in_market = np.zeros(0, dtype=np.int64)  # one market
-        self._effects: dict[int, Floats] = {}  # by day, while it can be revised
+        self._in_market = _ONE_MARKET  # of every asset, on the day that is being filtered
 
     @property
     def base_day(self) -> int:
@@ -101,67 +122,95 @@ class TrendState:
             self._now.grow(-(-assets // CHUNK) * CHUNK)
         self.assets = max(self.assets, assets)
 
-    def sketch(self, day: int) -> market_factor.Sketch:
-        """What the assets' counts of the next day say of their market (1, WIDTH); nothing changes."""
-        sketch = market_factor.empty_sketch(1)
-        for first in range(0, self.assets, BLOCK):
-            rows = np.arange(first, min(first + BLOCK, self.assets), dtype=np.int64)
-            told = (self._now.trend, rows, self.observe(day, rows), (day - 1) % 7, self.params, self._by_age)
-            trend_kernel.innovations(*told, self._in_market, sketch)
-        return sketch
+    @property
+    def archived(self) -> list[str]:
+        """What must stay in the archive."""
+        return [*self.bases.archived, *self.market.archived]
 
-    def step(self, day: int, wanted: Wanted = everything, effects: Floats = market_factor.NEUTRAL) -> ScoredDay:
-        """Score the next day for all assets, its market's ``effects`` removed (1, 2); gives what it said of those
-        ``wanted`` (whose argument has its forecasts and levels still on the log scale). The effects hold for the day
-        from then on, whatever is revised. Raises ValueError unless it follows the last one."""
+    def step(self, day: int, wanted: Wanted = everything) -> ScoredDay:
+        """Score the next day for all assets; gives what it said of those ``wanted`` (whose argument has its forecasts
+        and levels still on the log scale). Raises ValueError unless it follows the last one."""
         if self.day is not None and day != self.day + 1:
             raise ValueError(f"day {day} does not follow {self.day}")
         if self.day is None:
             self.first_day = day
         self.day = day
-        if effects is not market_factor.NEUTRAL:
-            self._effects[day] = np.array(effects, dtype=np.float64)
-        blocks = []
-        for first in range(0, max(1, self.assets), BLOCK):
-            rows = np.arange(first, min(first + BLOCK, self.assets), dtype=np.int64)
-            blocks.append(self._pick(self._advance(self._now, day, rows), wanted))
+        rows = np.arange(self.assets, dtype=np.int64)
+        counts, _ = self._hear(day, rows)
+        blocks = [self._pick(scored, wanted) for scored in self._advance(day, rows, counts)]
         self.bases.take(day, self._held())
-        for old in [d for d in self._effects if d <= self.base_day - SPACING]:
-            del self._effects[old]
+        self.market.forget(day)
         return ScoredDay(day, *(np.concatenate(parts) for parts in list(zip(*blocks, strict=True))[1:]))
 
-    def refilter(self, day: int, rows: Rows, wanted: Wanted = everything) -> list[ScoredDay]:
-        """Replay ``rows`` from an earlier state on; gives the days from ``day`` on. Raises ValueError unless ``day`` is
-        scored and later than ``base_day``."""
+    def refilter(self, day: int, rows: Rows, wanted: Wanted = everything) -> Replay:
+        """Replay ``rows`` (in order) from an earlier state on, and whom it concerns besides: the days from ``day`` on,
+        put right as they are read. Raises ValueError unless ``day`` is scored and later than ``base_day``."""
         if self.day is None or not self.base_day < day <= self.day:
             raise ValueError(f"day {day} is outside the revisable window")
         self.first_day = min(self.first_day, day)
-        base, before = self.bases.read(day, rows)
-        self._now.put(rows, before, np.arange(len(rows)))
-        days = []
-        for d in range(self.first_day if base is None else base + 1, self.day + 1):
-            scored = self._advance(self._now, d, rows)
-            if d >= day:
-                days.append(self._pick(scored, wanted))
-                self.bases.revise(d, rows, self._now)
-        return days
+        groups = [(day, rows)]
+        return Replay(self._replay(day, self.day, groups, wanted), groups)
+
+    def _replay(self, first: int, last: int, groups: list[tuple[int, Rows]], wanted: Wanted) -> Iterator[ScoredDay]:
+        rows = groups[0][1]
+        self._rewind(first, rows)
+        for day in range(first, last + 1):
+            counts, moved = self._hear(day, rows)
+            if moved.any() and len(more := self._others(day, rows, moved)):
+                self._rewind(day, more)
+                groups.append((day, more))
+                rows = np.union1d(rows, more)
+                counts = self.observe(day, rows)
+            for scored in self._advance(day, rows, counts):
+                yield self._pick(scored, wanted)
+            self.bases.revise(day, rows, self._now)
+
+    def _others(self, day: int, rows: Rows, moved: NDArray[np.bool_]) -> Rows:
+        """The assets of markets ``moved`` that day that are not among ``rows``."""
+        others = np.setdiff1d(np.arange(self.assets, dtype=np.int64), rows, assume_unique=True)
+        in_market = self._market_of(day, others)
+        return others[moved[in_market]] if len(in_market) else others
+
+    def _rewind(self, day: int, rows: Rows) -> None:
+        """Put ``rows`` into the state before ``day``."""
+        for part in _blocks(rows):
+            block = rows[part]
+            base, before = self.bases.read(day, block)
+            self._now.put(block, before, np.arange(len(block)))
+            for earlier in range(self.first_day if base is None else base + 1, day):
+                for _ in self._advance(earlier, block, self.observe(earlier, block)):
+                    pass
+
+    def _hear(self, day: int, rows: Rows) -> tuple[Floats, NDArray[np.bool_]]:
+        """The counts of the day; what they say of the market is told to it, and which markets' effects that changes."""
+        counts, codes = self.observe(day, rows), np.empty(len(rows), dtype=np.int64)
+        for part in _blocks(rows):
+            told = (self._now.trend, rows[part], counts[part], (day - 1) % 7, self.params, self._by_age)
+            trend_kernel.innovations(*told, codes[part])
+        return counts, self.market.tell(day, rows, codes, self._market_of(day, rows))
 
     def _held(self) -> Arrays:
         return Arrays(*(array[: self.assets] for array in self._now))
 
-    def _advance(self, arrays: Arrays, day: int, rows: Rows) -> ScoredDay:
-        counts = self.observe(day, rows)
-        filtered = self._filter(arrays.trend, day, rows, counts)
-        regions = np.empty((len(rows), 2, region_kernel.OUT_WIDTH))
-        region_kernel.follow(arrays.region, rows, counts, float(day), filtered, self.regions, regions)
-        return ScoredDay(day, rows, counts, filtered, regions)
+    def _advance(self, day: int, rows: Rows, counts: Floats) -> Iterator[ScoredDay]:
+        """One day of ``rows``, block by block."""
+        in_market = self._market_of(day, rows)
+        if len(in_market):
+            self._in_market = np.zeros(len(self._now.trend), dtype=np.int64)
+            self._in_market[rows] = in_market
+        for part in _blocks(rows):
+            filtered = self._filter(day, rows[part], counts[part])
+            regions = np.empty((len(filtered), 2, region_kernel.OUT_WIDTH))
+            told = (self._now.region, rows[part], counts[part], float(day), filtered, self.regions)
+            region_kernel.follow(*told, regions)
+            yield ScoredDay(day, rows[part], counts[part], filtered, regions)
 
-    def _filter(self, trend: States, day: int, rows: Rows, counts: Floats) -> Floats:
+    def _filter(self, day: int, rows: Rows, counts: Floats) -> Floats:
         """One day of the filter. Rows whose counts are doubtful are taken in groups of much the same doubt, each with
         that much more observation noise (powers of two, exact: which rows come together must not matter)."""
-        filtered = np.empty((len(rows), trend_kernel.OUT_WIDTH))
+        trend, filtered = self._now.trend, np.empty((len(rows), trend_kernel.OUT_WIDTH))
         doubt, dow = self._doubt(day, rows), (day - 1) % 7
-        market = (self._in_market, self._effects.get(day, market_factor.NEUTRAL))
+        market = (self._in_market, self.market.effects(day))
         if not doubt.any():
             trend_kernel.step(trend, rows, counts, dow, self.params, self._by_age, *market, filtered)
             return filtered
@@ -187,9 +236,9 @@ class TrendState:
         """The state as a versioned value and the arrays it speaks of, to be written one after the other."""
         self.bases.settle()
         stored, arrays = self.bases.to_value()
-        effects = [(day, e.tolist()) for day, e in sorted(self._effects.items())]
-        value = (VERSION, self.assets, self.day, self.first_day, stored, effects)
-        return msgspec.msgpack.encode(value), [*self._held(), *arrays]
+        market, words = self.market.to_value()
+        value = (VERSION, self.assets, self.day, self.first_day, stored, sum(a.nbytes for a in arrays), market)
+        return msgspec.msgpack.encode(value), [*self._held(), *arrays, *words]
 
     def load(self, blob: bytes | memoryview, data: NDArray[np.uint8]) -> None:
         """Take over what ``to_parts`` gave. Raises SnapshotError for another version or broken bytes."""
@@ -197,15 +246,22 @@ class TrendState:
             stated = msgspec.msgpack.decode(msgspec.msgpack.decode(blob, type=list[msgspec.Raw])[0])
             if stated != VERSION:
                 raise SnapshotError(f"trend state: version {stated}, this program reads {VERSION}")
-            _, assets, day, first_day, stored, effects = msgspec.msgpack.decode(blob, type=_Value)
+            _, assets, day, first_day, stored, size, market = msgspec.msgpack.decode(blob, type=_Value)
         except (msgspec.MsgspecError, IndexError) as error:
             raise SnapshotError(f"trend state: not readable ({error})") from error
-        size = self._now.size_of(assets)
-        now = Arrays.of(data[:size], assets).copy()
-        self.bases.load(stored, data[size:])
+        cut = Cutter(data)
+        now = Arrays.of(cut.take(np.uint8, self._now.size_of(assets)), assets).copy()
+        self.bases.load(stored, cut.take(np.uint8, size))
+        self.market.load(market, cut)
+        if len(cut.rest()):
+            raise SnapshotError("trend state: more bytes than it speaks of")
         self.assets, self.day, self.first_day, self._now = assets, day, first_day, now
-        self._effects = {d: np.array(e, dtype=np.float64).reshape(-1, 2) for d, e in effects}
 
     def fingerprint(self, row: int) -> bytes:
         """All bits of one asset's present state, for comparison."""
         return b"".join(a[row].tobytes() for a in self._now)
+
+
+def _blocks(rows: Rows) -> list[slice]:
+    """Of at least one, so that what is said of no assets has its shape."""
+    return [slice(first, first + BLOCK) for first in range(0, max(1, len(rows)), BLOCK)]

@@ -50,11 +50,12 @@ class TrendWalk:
         ]
         dow = (day - 1) % 7
         if self._factor is not None:
-            sketch = market_factor.empty_sketch(self._markets)
+            codes = np.empty(len(counts), dtype=np.int64)
             for rows in blocks:
-                known = (self._held.trend, rows, counts[rows], dow, self.params, self._by_age)
-                trend_kernel.innovations(*known, self._in_market, sketch)
-            self.effects = self._factor.day(sketch)
+                said = codes[rows[0] : rows[-1] + 1]
+                trend_kernel.innovations(self._held.trend, rows, counts[rows], dow, self.params, self._by_age, said)
+            codes = market_factor.codes_of(codes, self._in_market)
+            self.effects = self._factor.day(market_factor.sketch_of(codes, self._markets))
         filtered = np.empty((len(counts), trend_kernel.OUT_WIDTH))
         regions = np.empty((len(counts), 2, region_kernel.OUT_WIDTH))
         for rows in blocks:

@@ -86,7 +86,7 @@ def test_the_future_changes_nothing_before_it(tmp_path: Path):
 def test_it_is_the_model_of_the_stream(tmp_path: Path):
     y = counts()
     y[40:55, 3] = np.nan
-    days, _ = run(tmp_path, table(y), missing="absent", with_market=False)
+    days, _ = run(tmp_path, table(y), missing="absent")
     seen = np.where(np.isnan(y), -1, y)
     state = TrendState(lambda day, rows: seen[day - FIRST.toordinal(), rows])
     state.grow(ASSETS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cuepoint.agents.watch_trends import WatchTrends
-from cuepoint.models import report_parts
+from cuepoint.models import market_days, report_parts
 from cuepoint.models.snapshot_parts import join, split
 from cuepoint.models.trend_state import TrendState
 from cuepoint.schemas.codec import encode
@@ -64,11 +64,11 @@ def test_without_room_on_disk_it_stays_in_memory_and_goes_there_later(tmp_path: 
     assert len(small) < len(join(*plain.to_parts())) / 3 and len(list((tmp_path / "folder").iterdir())) >= 5
     y[40, 1] = 3
     for state in (plain, full):
-        state.refilter(FIRST + 40, np.array([1]))
+        list(state.refilter(FIRST + 40, np.array([1])).days)
     again = TrendState(full.observe, archive=FileArchive(tmp_path / "folder"))
     again.load(*split(join(*full.to_parts())))
     for state in (plain, full, again):
-        state.refilter(FIRST + 60, np.array([0, 1, 2]))
+        list(state.refilter(FIRST + 60, np.array([0, 1, 2])).days)
     assert [again.fingerprint(i) for i in range(3)] == [plain.fingerprint(i) for i in range(3)]
     assert join(*again.to_parts()) == join(*full.to_parts())
     with pytest.raises(SnapshotError, match="archive"):
@@ -94,6 +94,7 @@ def names_in(folder: Path) -> set[str]:
 
 async def test_counts_and_states_on_disk_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(report_parts, "SHELVED_BYTES", 1)
+    monkeypatch.setattr(market_days, "SHELVED_BYTES", 1)
     y = np.random.default_rng(5).poisson(np.repeat([[40.0, 900.0, 70_000.0]], 85, axis=0))
     log = [value for n in range(80) for value in report(n, y[n])]
     amended = TrendAmendment(dsp="d", day=dt.date(2019, 3, 1) + dt.timedelta(days=30), asset_id="a1", count=5)
@@ -103,6 +104,7 @@ async def test_counts_and_states_on_disk_change_nothing(tmp_path: Path, monkeypa
     assert await follow(stored, log) == await follow(plain, log)
     blob = stored.snapshot(0)
     assert len(stored._partitions[0].ledger.archived) >= 45
+    assert len(stored._partitions[0].state.market.archived) >= 45
     stored.saved(0)
     again = WatchTrends(archive=lambda _: FileArchive(tmp_path, grace_s=0))
     again.restore(0, blob)
@@ -113,7 +115,7 @@ async def test_counts_and_states_on_disk_change_nothing(tmp_path: Path, monkeypa
     assert states[0] == states[1] == states[2]
     again.saved(0)
     held = again._partitions[0]
-    assert names_in(tmp_path) == {*held.ledger.archived, *held.state.bases.archived}
+    assert names_in(tmp_path) == {*held.ledger.archived, *held.state.archived}
     (tmp_path / held.ledger.archived[0]).unlink()
     with pytest.raises(SnapshotError, match="counts of a day"):
         WatchTrends(archive=lambda _: FileArchive(tmp_path)).restore(0, again.snapshot(0))

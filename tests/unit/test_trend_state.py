@@ -107,10 +107,10 @@ def test_a_region_closes_at_the_last_day_with_data():
 
 @pytest.mark.parametrize(("slope", "code"), [(0.02, 2), (-0.03, -2)])  # falls weigh less: they are ordinary
 def test_a_slow_ramp_is_found_as_gradual(slope: float, code: int):
-    y = steady(150, noise=0.03, assets=100)
-    y *= np.exp(slope * np.clip(np.arange(150) - 100, 0, None))[:, None]
+    y = steady(150, noise=0.03, assets=1000)
+    y[:, :100] *= np.exp(slope * np.clip(np.arange(150) - 100, 0, None))[:, None]  # the market does not
     _, days = run(y)
-    codes = np.array([d.regions[:, 1, OUT_CODE] * (d.regions[:, 1, STATUS] == OPENED) for d in days[100:]])
+    codes = np.array([d.regions[:100, 1, OUT_CODE] * (d.regions[:100, 1, STATUS] == OPENED) for d in days[100:]])
     assert np.mean((codes == code).any(0)) > 0.7
 
 

@@ -8,6 +8,7 @@ import gzip
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cuepoint.agents.watch_trends import WatchTrends
@@ -17,21 +18,15 @@ from cuepoint.schemas.trends import Change, ReportCompleted, ReportOpened, Trend
 from cuepoint.streams.batch import Batch
 
 SAMPLE = Path(__file__).parents[2] / "ops" / "samples" / "spotify_us_daily.csv.gz"
-# In the chart in each of the three Novembers; found within three days each time. Two more songs return each year and
-# are missed in 2017, when they were new to the data (test_seasonal_songs_by_rule counts them).
+# In the chart in each of the three Novembers; the return is found within three days each time, and of the first three
+# also the entry in 2017, when all were new to the data (test_seasonal_songs_by_rule counts them all). The last two rose
+# by a fifth in their first days of 2017, most of it with the whole market in the days after Thanksgiving.
 CHRISTMAS = [
     ("Blue Christmas", "Elvis Presley"),
     ("White Christmas", "Bing Crosby"),
     ("Feliz Navidad", "José Feliciano"),
     ("Run Rudolph Run - Single Version", "Chuck Berry"),
     ("Santa Baby (with Henri René & His Orchestra)", "Eartha Kitt"),
-]
-# Three of the 6 of the sample's 20 faders that raise no rapid alarm. The other 14 do, mostly on days when the whole
-# market moved (Thanksgiving, Christmas, 4 July): there is no market factor yet.
-FADERS = [
-    ("Be Careful", "Cardi B"),
-    ("Startender (feat. Offset and Tyga)", "A Boogie Wit da Hoodie"),
-    ("Rake It Up", "Yo Gotti"),
 ]
 
 
@@ -40,6 +35,7 @@ class Told:
 
     def __init__(self) -> None:
         self.days: dict[str, list[dt.date]] = defaultdict(list)
+        self.streams: dict[str, list[int]] = defaultdict(list)
         self.ids: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.changes: dict[str, list[Change]] = defaultdict(list)
         self.dead = 0
@@ -55,6 +51,7 @@ def told() -> Told:
             day = dt.date.fromisoformat(row["date"])
             reports[day].append((row["track_id"], int(row["streams"])))
             result.days[row["track_id"]].append(day)
+            result.streams[row["track_id"]].append(int(row["streams"]))
             if row["track_id"] not in result.ids[row["track"], row["artist"]]:
                 result.ids[row["track"], row["artist"]].append(row["track_id"])
     for day, rows in sorted(reports.items()):
@@ -82,7 +79,7 @@ def test_the_rise_of_a_christmas_song_is_flagged_within_three_days_each_december
     starts = returns(told.days[asset])
     assert [s.year for s in starts] == [2017, 2018, 2019] and all(s.month == 11 for s in starts)
     opened = [c.day for c in told.changes[asset] if c.status == "opened" and c.direction == "up"]
-    for start in starts:
+    for start in starts if song in CHRISTMAS[:3] else starts[1:]:
         assert any(0 <= (day - start).days <= 3 for day in opened), (song, start, opened)
 
 
@@ -100,7 +97,7 @@ def test_seasonal_songs_by_rule(told: Told):
         for start in starts:
             found[start.year].append(any(0 <= (day - start).days <= 3 for day in opened))
     assert {year: len(hits) for year, hits in found.items()} == {2017: 7, 2018: 7, 2019: 7}
-    assert sum(found[2017]) >= 5 and all(found[2018]) and all(found[2019])
+    assert sum(found[2017]) >= 3 and all(found[2018]) and all(found[2019])
 
 
 @pytest.mark.parametrize("song", CHRISTMAS)
@@ -111,11 +108,21 @@ def test_its_fall_after_christmas_is_flagged_at_once(told: Told, song: tuple[str
     assert falls and set(falls) <= opened
 
 
-@pytest.mark.parametrize("song", FADERS)
-def test_a_slow_fader_raises_no_rapid_alarm(told: Told, song: tuple[str, str]):
-    (asset,) = [a for a in told.ids[song] if len(told.days[a]) >= 120 and told.days[a][0] >= dt.date(2017, 10, 1)]
-    assert len(told.days[asset]) >= 120
-    assert not [c for c in told.changes[asset] if c.kind == "rapid"]
+def test_slow_faders_raise_no_rapid_alarm(told: Told):
+    """The 20 tracks of ops/samples/README.md that fall slowly with the least noise. Most days on which they move at
+    once are days on which the whole market does (Thanksgiving, 4 July)."""
+    found: list[tuple[float, str]] = []
+    for asset, days in told.days.items():
+        if len(days) < 120 or (days[-1] - days[0]).days + 1 - len(days) > 6:
+            continue
+        x = np.array([day.toordinal() for day in days[14:]])
+        y = np.log(told.streams[asset][14:])
+        slope, start = np.polyfit(x - x[0], y, 1)
+        if -0.02 < slope < -0.004:
+            found.append((float(np.std(y - start - slope * (x - x[0]))), asset))
+    faders = [asset for _, asset in sorted(found)[:20]]
+    quiet = [asset for asset in faders if not any(c.kind == "rapid" for c in told.changes[asset])]
+    assert len(faders) == 20 and len(quiet) >= 15
 
 
 def test_ids_revisions_and_endings_are_consistent(told: Told):
