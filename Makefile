@@ -23,7 +23,7 @@ WORKERS ?= 2
 # Tests wait for brokers and browsers most of their time. The tests of a file stay together: they share its parts.
 PYTEST = $(VENV)/bin/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help run test test-kafka chaos lint format typecheck pytest documents lock clean test-packages
+.PHONY: help run test test-kafka chaos lint format typecheck pytest documents lock clean test-packages judges
 
 help: ## this list
 	@echo "Cuepoint: alerts and ad decisions as events arrive. Targets:"
@@ -46,10 +46,10 @@ format: $(STAMPS)/dev ## ruff: mend what can be mended
 typecheck: $(STAMPS)/dev $(LINKS) ## mypy, strict
 	$(VENV)/bin/mypy
 
-pytest: $(STAMPS)/dev test-packages ## the tests alone, WORKERS=2 at a time; PYTEST_ARGS="-k ingest" chooses
+pytest: $(STAMPS)/dev test-packages judges ## the tests alone, WORKERS=2 at a time; PYTEST_ARGS="-k ingest" chooses
 	$(PYTEST) $(PYTEST_ARGS)
 
-test-kafka: $(STAMPS)/dev test-packages ## all tests with Apache Kafka in place of the embedded broker
+test-kafka: $(STAMPS)/dev test-packages judges ## all tests with Apache Kafka in place of the embedded broker
 	CUEPOINT_TEST_BROKER=kafka $(PYTEST) $(PYTEST_ARGS)
 
 chaos: $(STAMPS)/dev test-packages ## kill, stall and rebalance the system on real Kafka; CYCLES=100 SEED=1
@@ -123,7 +123,7 @@ $(LINKS): $(MAKEFILE_LIST)
 	@touch $@
 
 # What the tests want of Debian: installed where we may; else said in one sentence, and those tests skip (in CI they fail).
-DEBIAN := chromium:chromium prometheus:prometheus redis-server:redis-server java:default-jre-headless mvn:maven
+DEBIAN := chromium:chromium prometheus:prometheus redis-server:redis-server java:default-jre-headless mvn:maven node:nodejs npm:npm
 MISSING = for pair in $(DEBIAN); do command -v $${pair%%:*} >/dev/null || printf ' %s' $${pair\#\#*:}; done
 test-packages:
 	@missing=$$($(MISSING)); \
@@ -136,3 +136,10 @@ test-packages:
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$${CI:-}" = true ]; then echo "CI needs these Debian packages:$$missing" >&2; exit 1; fi; \
 	echo "NOT TESTED HERE: these Debian packages are missing, and what needs them is skipped:$$missing" >&2
+
+# Parsers of players that judge VAST, VMAP and HLS: for the tests only.
+JUDGES := tests/judges/node_modules/.package-lock.json
+judges: test-packages
+	@if command -v npm >/dev/null && [ ! tests/judges/package-lock.json -ot $(JUDGES) ]; then \
+		cd tests/judges && npm ci --silent --no-audit --no-fund || \
+		{ [ "$${CI:-}" != true ] && echo "NOT TESTED HERE: npm does not answer; what needs its parsers is skipped" >&2; }; fi
