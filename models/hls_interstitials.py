@@ -6,7 +6,6 @@ import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
-from urllib.parse import urljoin
 
 from cuepoint.schemas.errors import ContractError
 
@@ -30,8 +29,8 @@ class Interstitial(NamedTuple):
     restrict: tuple[Literal["SKIP", "JUMP"], ...] = ()
 
 
-def with_interstitials(text: str, url: str, ads: Sequence[Interstitial]) -> str:
-    """The media playlist that was read at ``url``, its addresses made whole, with a date range for each of ``ads``.
+def with_interstitials(text: str, whole_url: Callable[[str], str], ads: Sequence[Interstitial]) -> str:
+    """The media playlist, its addresses made whole by ``whole_url``, with a date range for each of ``ads``.
 
     Raises ContractError for what is no media playlist.
     """
@@ -51,22 +50,25 @@ def with_interstitials(text: str, url: str, ads: Sequence[Interstitial]) -> str:
             at_s += _number(line.partition(":")[2])
             while waiting and (number == last or (waiting[0].at_s is not None and waiting[0].at_s < at_s)):
                 whole.append(_date_range(waiting.pop(0), began or _EPOCH, total_s))
-        whole.append(_absolute(line, url, lambda found: found))
+        whole.append(_addressed(line, whole_url))
     return "\n".join(whole) + "\n"
 
 
-def with_links(text: str, url: str, link: Callable[[str], str]) -> str:
-    """The multivariant playlist that was read at ``url``, its media playlists' addresses replaced by ``link`` of them.
+def with_links(text: str, whole_url: Callable[[str], str], link: Callable[[str], str]) -> str:
+    """The multivariant playlist, its media playlists' addresses replaced by ``link`` of the whole ones.
 
-    >>> with_links("#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\na.m3u8", "https://h.example/m/x.m3u8", str.upper)
-    '#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\nHTTPS://H.EXAMPLE/M/A.M3U8\\n'
+    >>> with_links("#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\na.m3u8", lambda url: f"https://h.example/{url}", str.upper)
+    '#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\nHTTPS://H.EXAMPLE/A.M3U8\\n'
     """
-    linked = ("#EXT-X-MEDIA:", "#EXT-X-STREAM-INF")
+
+    def linked(url: str) -> str:
+        return link(whole_url(url))
+
+    playlists = ("#EXT-X-MEDIA:", "#EXT-X-STREAM-INF")
     lines = _lines(text)
+    own = [line.startswith(playlists) or not line.startswith("#") for line in lines]
     return "".join(
-        _absolute(line, url, link if line.startswith(linked) or not line.startswith("#") else lambda found: found)
-        + "\n"
-        for line in lines
+        _addressed(line, linked if mine else whole_url) + "\n" for line, mine in zip(lines, own, strict=True)
     )
 
 
@@ -91,10 +93,10 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _absolute(line: str, url: str, link: Callable[[str], str]) -> str:
+def _addressed(line: str, address: Callable[[str], str]) -> str:
     if not line.startswith("#"):
-        return link(urljoin(url, line))
-    return _URI.sub(lambda found: f'URI="{link(urljoin(url, found[1]))}"', line)
+        return address(line)
+    return _URI.sub(lambda found: f'URI="{address(found[1])}"', line)
 
 
 def _began(lines: Sequence[str]) -> dt.datetime | None:

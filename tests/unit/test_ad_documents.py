@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import vastlint
@@ -159,6 +161,7 @@ def test_a_vmap_is_read_by_a_player_as_it_was_meant() -> None:
     assert found["breaks"][3]["repeatAfter"] == "00:02:00"
 
 
+WHOLE = partial(urljoin, "https://m.example.org/x/y.m3u8")
 _MORE = ["https://m.example.org/b.mp4", "https://m.example.org/x/c.mp4"]
 MEDIA = """#EXTM3U
 #EXT-X-VERSION:6
@@ -181,8 +184,8 @@ def test_interstitials_are_read_by_a_player_as_they_were_meant() -> None:
                      planned_s=15, snap=("IN", "OUT"), restrict=("SKIP", "JUMP"), once=False),
         Interstitial("post", None, "https://ads.example.org/post", cue="POST"),
     ]  # fmt: skip
-    text = with_interstitials(MEDIA, "https://m.example.org/x/y.m3u8", ads)
-    dated = with_interstitials(text, "https://m.example.org/", [])
+    text = with_interstitials(MEDIA, WHOLE, ads)
+    dated = with_interstitials(text, WHOLE, [])
     found, again = judged([{"kind": "hls", "text": text}, {"kind": "hls", "text": dated}])
     assert found["segments"] == ["https://m.example.org/x/a.mp4", *_MORE]
     assert (found["began"], again["ranges"]) == ("2000-01-01T00:00:00.000Z", found["ranges"])
@@ -198,7 +201,7 @@ def test_interstitials_are_read_by_a_player_as_they_were_meant() -> None:
 def test_the_playlists_of_a_multivariant_one_are_linked() -> None:
     audio = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="a.m3u8"'
     text = f'#EXTM3U\n{audio}\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n'
-    linked = with_links(text, "https://m.example.org/x/y.m3u8", lambda url: f"https://ads.example.org/?src={url}")
+    linked = with_links(text, WHOLE, lambda url: f"https://ads.example.org/?src={url}")
     (found,) = judged([{"kind": "hls", "text": linked}])
     assert (found["multivariant"], found["variants"]) == (
         True,
@@ -207,4 +210,4 @@ def test_the_playlists_of_a_multivariant_one_are_linked() -> None:
     assert 'URI="https://ads.example.org/?src=https://m.example.org/x/a.m3u8"' in linked
     for broken in ("<MPD/>", "", "#EXTM3U\n", text, "#EXTM3U\n#EXTINF:x,\na.ts\n"):
         with pytest.raises(ContractError):
-            with_interstitials(broken, "https://m.example.org/", [])
+            with_interstitials(broken, WHOLE, [])
