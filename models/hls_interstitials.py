@@ -57,8 +57,8 @@ def with_interstitials(text: str, whole_url: Callable[[str], str], ads: Sequence
 def with_links(text: str, whole_url: Callable[[str], str], link: Callable[[str], str]) -> str:
     """The multivariant playlist, its media playlists' addresses replaced by ``link`` of the whole ones.
 
-    >>> with_links("#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\na.m3u8", lambda url: f"https://h.example/{url}", str.upper)
-    '#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\nHTTPS://H.EXAMPLE/A.M3U8\\n'
+    >>> with_links("#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\na.m3u8", lambda url: f"https://h/{url}", str.upper)
+    '#EXTM3U\\n#EXT-X-STREAM-INF:BANDWIDTH=1\\nHTTPS://H/A.M3U8\\n'
     """
 
     def linked(url: str) -> str:
