@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import kafka_streams
 import latency
 import ours
 import peers
@@ -152,13 +153,14 @@ def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool)
 def _entered(measured: Measured, sizes: Sizes) -> list[peers.Peer]:
     """The peers that take part; the others are named with the reason."""
     tell("installing the peers (once)")
-    failure = peers.install()
+    failure, without_java = peers.install(), kafka_streams.install()
     entered = []
     for peer in peers.PEERS:
         most = min(peer.most, sizes.faust_records) if peer.most else None
         row = measured.trends[peer.key] = Row(peer.label)
-        if peer.own_environment and failure:
-            row.failure = f"could not be installed ({failure})"
+        missing = without_java if peer.script == kafka_streams.MAIN else failure if peer.own_environment else None
+        if missing:
+            row.failure = f"could not be installed ({missing})"
         else:
             entered.append(peer._replace(most=most))
     return entered

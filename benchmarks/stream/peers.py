@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import kafka_streams
 from machine import ROOT, Place
 from ours import Speed
 from workload import PARTITIONS, TrendLog
@@ -41,6 +42,7 @@ PEERS = (
     Peer("quixstreams", "quixstreams", "peer_quixstreams.py", True),
     Peer("bytewax", "bytewax", "peer_bytewax.py", True),
     Peer("confluent", "bare confluent-kafka loop, vectorised", "peer_confluent.py", True),
+    Peer("kafka_streams", "Kafka Streams (Java), store in memory", kafka_streams.MAIN, False),
 )
 
 
@@ -98,8 +100,12 @@ def run(place: Place, peer: Peer, log: TrendLog, number: int) -> Run:
         "records": records,
         "gc_threshold": Settings().gc_threshold,
     }
-    python = str(VENV / "bin" / "python") if peer.own_environment else sys.executable
-    command = place.pinned([python, str(HERE / peer.script), json.dumps(task)])
+    if peer.script == kafka_streams.MAIN:
+        words = kafka_streams.command(task, place.folder / f"{peer.key}-{number}")
+    else:
+        python = str(VENV / "bin" / "python") if peer.own_environment else sys.executable
+        words = [python, str(HERE / peer.script), json.dumps(task)]
+    command = place.pinned(words)
     environment = {**os.environ, "PYTHONPATH": _python_path(), "PYTHONWARNINGS": "ignore"}
     if peer.script == "peer_faust.py":
         command += ["worker"]

@@ -17,6 +17,7 @@ from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
 
 Fault = Generator[float, None, None]  # yields seconds to wait
 SESSION_TIMEOUT_S = 3.0
+REFUSAL_S = 90.0
 
 
 class Faults:
@@ -46,6 +47,7 @@ class Faults:
             "Redis emptied": self._empty_redis,
             "snapshot disk full": self._fill_disk,
             "snapshots of a role lost": self._lose_snapshots,
+            "archive files lost": self._lose_archive,
         }
         if kafka is not None:
             self._kinds["broker killed"] = self._kill_broker
@@ -221,6 +223,27 @@ class Faults:
             self._disk.lose(role)
             yield 0.2
             self._start(*[role] * len(members))
+
+    def _lose_archive(self, _: Random) -> Fault:
+        """Earlier states that a snapshot names are gone: the workers refuse it and say which file, until somebody moves
+        the snapshots away; then the state is made anew from the beginning of the log."""
+        while self._disk.full:
+            yield 0.5
+        before, count = self._fleet.started("trends"), self._fleet.kill_all("trends")
+        lost = self._disk.lose_archive()
+        self._start(*["trends"] * count)
+        if lost is None:
+            return
+        began = time.monotonic()
+        while not self._fleet.has_said("trends", before, f"{lost} of the archive"):
+            if not self._disk.names(lost):
+                return  # another fault has taken the snapshots away
+            if time.monotonic() - began > REFUSAL_S:
+                raise RuntimeError(f"{lost} of the archive was lost, and no worker refused the snapshot that names it")
+            yield 0.5
+        count = self._fleet.kill_all("trends")
+        self._disk.lose("trends")
+        self._start(*["trends"] * count)
 
     def _fill_disk(self, rng: Random) -> Fault:
         """Full for a while; a worker dies meanwhile, and its successor replays from the last snapshot there is."""

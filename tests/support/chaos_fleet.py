@@ -61,6 +61,22 @@ class Fleet:
         member.part.process.kill()
         member.part.process.wait()
 
+    def kill_all(self, role: str) -> int:
+        """SIGKILL to all of a role, those about to leave too; how many were to stay."""
+        staying = len(self.of(role))
+        for member in [member for member in self.members if member.role == role]:
+            self.kill(member)
+        return staying
+
+    def started(self, role: str) -> int:
+        """How many workers of the role have been started so far."""
+        return self._numbers[role]
+
+    def has_said(self, role: str, before: int, text: str) -> bool:
+        """Whether the log of a worker of the role, started after the first ``before`` of them, holds the text."""
+        logs = [self.folder / f"{role}-{number}.log" for number in range(before + 1, self._numbers[role] + 1)]
+        return any(text in log.read_text(errors="replace") for log in logs if log.exists())
+
     def tell_to_leave(self, member: Member) -> None:
         """SIGTERM; ``supervise`` waits for its end."""
         member.leaving = time.monotonic()

@@ -135,6 +135,24 @@ class SnapshotDisk:
         """All snapshots of the role are gone."""
         shutil.rmtree(self._folder / role, ignore_errors=True)
 
+    def lose_archive(self) -> str | None:
+        """All files of the archive that one partition's snapshot names are gone; the name of one, None if there is
+        none. No worker of the role may run."""
+        for partition in sorted((self._folder.parent / "archive").glob("*/*/*")):
+            agent, topic, number = partition.parts[-3:]
+            for snapshot in self._folder.glob(f"*/{agent}/{topic}/{number}.snapshot"):
+                state = snapshot.read_bytes()
+                named = [path for path in sorted(partition.iterdir()) if path.name.encode() in state]
+                for path in named:
+                    path.unlink()
+                if named:
+                    return named[0].name
+        return None
+
+    def names(self, lost: str) -> bool:
+        """Whether a snapshot still names the file."""
+        return any(lost.encode() in path.read_bytes() for path in self._folder.glob("**/*.snapshot"))
+
     def free(self) -> None:
         self.full = False
         if self.readable_when_full:

@@ -231,6 +231,17 @@ async def test_a_slow_disk_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.
     assert SnapshotStore(tmp_path).load(agent.name, TOPIC, 0).offset == 19
 
 
+async def test_one_that_stood_still_undoes_nothing(tmp_path: Path) -> None:
+    agent = tally_worker.Chain()
+    async with running(agent, MemoryLog(), tmp_path, snapshot_interval_s=3600) as lane:
+        await lane.put(batch(0, 4))
+        await until(lambda: lane.done == 5)
+        SnapshotStore(tmp_path).save(agent.name, TOPIC, 0, 9, b"its successor's")
+        await lane.save()
+        assert lane.covered == 0, "what is not saved may not be committed"
+    assert SnapshotStore(tmp_path).load(agent.name, TOPIC, 0) == (9, b"its successor's")
+
+
 async def test_a_full_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent, log = tally_worker.Chain(), MemoryLog()
 

@@ -1,0 +1,56 @@
+"""The Kafka Streams peer: its jars from Maven Central, its few classes compiled here; both into a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from cuepoint.models.region_params import RegionParams
+from cuepoint.models.trend_params import TrendParams
+
+MAIN = "Peer"
+_HERE = Path(__file__).parent
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cuepoint" / "kafka-streams-peer"
+
+
+def install() -> str | None:
+    """Fetch the jars and compile the classes, once; what is missing or went wrong, or None."""
+    for tool in ("java", "javac", "mvn"):
+        if shutil.which(tool) is None:
+            return f"`{tool}` is not on PATH"
+    jars, classes = _folders()
+    fetch = ["mvn", "-q", "-B", "-f", str(_HERE / "pom.xml"), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    compile_ = ["javac", "-cp", f"{jars}/*", *map(str, sorted(_HERE.glob("*.java")))]
+    for folder, command in ((jars, [*fetch, "-DoutputDirectory={}"]), (classes, [*compile_, "-d", "{}"])):
+        part = folder.with_suffix(".part")
+        if folder.exists():
+            continue
+        shutil.rmtree(part, ignore_errors=True)
+        done = subprocess.run(
+            [word.format(part) for word in command], capture_output=True, text=True, check=False, timeout=600
+        )
+        if done.returncode:
+            return ((done.stdout + done.stderr).strip().splitlines() or [f"{command[0]} failed"])[-1]
+        part.rename(folder)
+    return None
+
+
+def command(task: dict[str, Any], folder: Path) -> list[str]:
+    """What runs the task; its state folder is ``folder``. Hyperparameters are Cuepoint's."""
+    jars, classes = _folders()
+    more = {"folder": str(folder), "trend": TrendParams()._asdict(), "region": RegionParams()._asdict()}
+    return ["java", "-Xmx2g", "-cp", f"{classes}:{jars}/*", MAIN, json.dumps(task | more)]
+
+
+def _folders() -> tuple[Path, Path]:
+    """Of jars and of classes, named by what they are made from."""
+    pom = hashlib.sha256((_HERE / "pom.xml").read_bytes())
+    source = pom.copy()
+    for path in sorted(_HERE.glob("*.java")):
+        source.update(path.read_bytes())
+    return _CACHE / f"jars-{pom.hexdigest()[:16]}", _CACHE / f"classes-{source.hexdigest()[:16]}"
