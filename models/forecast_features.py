@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cuepoint.models import trend_kernel as k
 from cuepoint.models.forecast_experts import plain
 from cuepoint.models.forecast_regression import known_mean
+from cuepoint.models.trend_lanes import FLOOR
 
 Floats = NDArray[np.float64]
 
@@ -125,7 +126,7 @@ def describe(states: NDArray[np.float32], recent: Floats, centre: float) -> Desc
     level, gap = s[:, k.LEVEL], np.minimum(s[:, k.GAP], MOST_GAP_DAYS) / MOST_GAP_DAYS
     age = np.maximum(s[:, k.AGE], 0.0)
     young = np.exp(-age[:, None] / np.array([7.0, 30.0, 90.0])).T
-    noise = np.maximum(s[:, k.SCALE], k.FLOOR)
+    noise = np.maximum(s[:, k.SCALE], FLOOR)
     root = np.sqrt(noise)
     trend = _bounded(10.0 * s[:, k.TREND], 0.6)
     above = _bounded(level - s[:, k.NORMAL], 1.0)

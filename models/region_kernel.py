@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from cuepoint.models.compiled import inner
+
 # columns of a region row (float32); CODE: 0 none, 1 rapid, 2 gradual, negative downwards
 CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST = range(11)
 EFFECT, NORMAL, DAYS = 11, 12, 13  # sums over the region's days: streams beyond the expectation, expectation, days
@@ -31,7 +33,7 @@ VARIANCE, OUT_TREND, P_SAME, RUN, RISE = 4, 6, 7, 10, 11
 PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN, P_STILL = 12, 13, 14, 15, 16, 17, 18
 
 
-@njit(cache=True, inline="never")
+@inner
 def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[STATUS] = status
     out[OUT_CODE] = s[CODE]
@@ -44,7 +46,7 @@ def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
 
 
-@njit(cache=True, inline="never")
+@inner
 def _signal(f: Any, h: Any) -> tuple[float, float]:
     """The day's verdict: (code, probability), code 0 where nothing is significant."""
     if f[P_SAME] < h.p_rapid:
@@ -56,7 +58,7 @@ def _signal(f: Any, h: Any) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-@njit(cache=True)
+@inner
 def _begin_candidate(s: Any, f: Any, day: float, h: Any) -> None:
     """Where the ramp's sum leaves zero, a change may have begun."""
     sign = 1.0 if f[RISE] > 0.0 else (-1.0 if f[RISE] < 0.0 else 0.0)
@@ -64,7 +66,7 @@ def _begin_candidate(s: Any, f: Any, day: float, h: Any) -> None:
         s[C_SIGN], s[C_START], s[C_LEVEL], s[C_TREND] = sign, day, f[PRIOR_LEVEL], f[PRIOR_TREND]
 
 
-@njit(cache=True, inline="never")
+@inner
 def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float, h: Any) -> bool:
     """Open a region if the change is large enough; says whether it did."""
     alone = abs(code) < 1.5 and f[LAG] < 0.5
@@ -80,7 +82,7 @@ def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float,
     return True
 
 
-@njit(cache=True, inline="never")
+@inner
 def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, out: Any) -> None:
     quiet = f[P_SAME] > h.quiet_p and (f[P_STILL] > h.quiet_p or abs(f[OUT_TREND]) < h.quiet_trend)
     if seen:
@@ -93,7 +95,7 @@ def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, 
         s[CODE] = s[C_SIGN] = 0.0
 
 
-@njit(cache=True, inline="never")
+@inner
 def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
     if s[CODE] != 0.0:
         s[EFFECT] += count - out[EXPECTED]
@@ -103,7 +105,7 @@ def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
         out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
 
 
-@njit(cache=True, inline="never")
+@inner
 def _speak(s: Any, f: Any, code: float, probability: float, day: float, count: float, h: Any, out: Any) -> None:
     """The day of an asset with an open region or a verdict; out (2, OUT_WIDTH)."""
     seen = count >= 0.0
@@ -119,14 +121,8 @@ def _speak(s: Any, f: Any, code: float, probability: float, day: float, count: f
         _sum_up(s, count, h, out[1])
 
 
-@njit(cache=True, nogil=True)
-def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any, out: Any) -> None:
-    """Advance the regions of ``state[rows[i]]`` by one day.
-
-    state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64 (NaN or negative: none); day: ordinal; filtered
-    (k, .) what ``trend_kernel.step`` gave for the same day; out (k, 2, OUT_WIDTH) float64.
-    """
-    s = np.empty(WIDTH)
+@inner
+def _all(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any, out: Any, s: Any) -> None:
     for i in range(rows.shape[0]):
         row = rows[i]
         out[i, 0, STATUS] = out[i, 1, STATUS] = NONE
@@ -151,3 +147,13 @@ def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any
             s[LAST] = day
         for k in range(WIDTH):
             state[row, k] = s[k]
+
+
+@njit(cache=True, nogil=True)
+def follow(state: Any, rows: Any, counts: Any, day: float, filtered: Any, h: Any, out: Any) -> None:
+    """Advance the regions of ``state[rows[i]]`` by one day.
+
+    state (n, WIDTH) float32; rows (k,) int64; counts (k,) float64 (NaN or negative: none); day: ordinal; filtered
+    (k, .) what ``trend_kernel.step`` gave for the same day; out (k, 2, OUT_WIDTH) float64.
+    """
+    _all(state, rows, counts, day, filtered, h, out, np.empty(WIDTH))
