@@ -8,7 +8,8 @@ import doctest
 import pytest
 
 from cuepoint.ops import console_format, console_timeline
-from cuepoint.ops.console_changes import CHART_VALUES, ChangeFilters, chart_columns, page_number
+from cuepoint.ops.console_asset import CHART_VALUES, chart_columns
+from cuepoint.ops.console_filters import ChangeFilters, page_number
 from cuepoint.ops.console_rates import Flow, RateBoard
 from cuepoint.schemas.trends import AssetDay
 from cuepoint.streams.heartbeats import Heartbeat
