@@ -103,6 +103,7 @@ def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
         s[DAYS] += 1.0
         s[ERROR] += out[EXPECTED] * math.sqrt(s[REF_VARIANCE] * (1.0 + h.drift_share * s[DAYS]))
         out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
+        out[MEAN_EFFECT], out[MEAN_RATIO] = s[EFFECT] / s[DAYS], s[EFFECT] / max(1.0, s[NORMAL])
 
 
 @inner

@@ -50,10 +50,6 @@ def _change(scored: ScoredDay, i: int, which: int, asset_id: str) -> Change:
     start = dt.date.fromordinal(int(r[region.OUT_START]))
     count = float(scored.counts[i]) if scored.counts[i] >= 0 else None
     status = _STATUS[r[region.STATUS]]
-    size = (f[trend.OUT_LEVEL] if count is None else count) - r[region.EXPECTED]
-    ratio = size / max(1.0, r[region.EXPECTED])
-    if status == "closed":  # what it was on the whole; its last day may already lie on the other side
-        size, ratio = r[region.MEAN_EFFECT], r[region.MEAN_RATIO]
     return Change(
         change_id=change_id(asset_id, kind, direction, start),
         revision=1,
@@ -65,8 +61,8 @@ def _change(scored: ScoredDay, i: int, which: int, asset_id: str) -> Change:
         day=dt.date.fromordinal(scored.day),
         end=dt.date.fromordinal(int(r[region.OUT_END])) if status == "closed" else None,
         probability=min(1.0, max(0.0, r[region.OUT_PROBABILITY])),
-        size_per_day=size,
-        size_percent=100.0 * ratio,
+        size_per_day=r[region.MEAN_EFFECT],
+        size_percent=100.0 * r[region.MEAN_RATIO],
         count=count,
         expected=r[region.EXPECTED],
         lower_80=f[trend.LOWER_80],
