@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cuepoint.models import region_kernel, report_snapshot
 from cuepoint.models.asset_day_json import asset_days
+from cuepoint.models.market_map import MarketMap
 from cuepoint.models.region_log import Found, RegionLog
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.report_columns import locate
@@ -55,7 +56,15 @@ class _Partition:
         asset_days: AssetDays,
     ) -> None:
         self.ledger, self.log, self._asset_days = ledger, RegionLog(), asset_days
-        self.state = TrendState(ledger.observe, params, regions, archive=ledger.archive, doubt=ledger.doubt)
+        self.state = TrendState(
+            ledger.observe,
+            params,
+            regions,
+            archive=ledger.archive,
+            doubt=ledger.doubt,
+            market_of=ledger.market_of,
+            markets=ledger.markets.markets,
+        )
         self.saving: set[str] = set()  # what the last snapshot refers to; it may still be on its way to the disk
 
     def handle(self, message: TrendMessage, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
@@ -154,10 +163,11 @@ class WatchTrends:
         max_open_reports: int = 256,
         asset_days: AssetDays = "all",
         archive: Callable[[int], Archive] | None = None,
+        markets: MarketMap | None = None,
     ) -> None:
         self._params, self._regions = params or TrendParams(), regions or RegionParams()
         self._limits = (late_report_days, source_active_days, max_open_reports)
-        self._asset_days, self._archive = asset_days, archive
+        self._asset_days, self._archive, self._markets = asset_days, archive, markets or MarketMap()
         self._partitions: dict[int, _Partition] = {}
 
     @property
@@ -212,6 +222,7 @@ class WatchTrends:
             source_active_days=active,
             max_open_reports=most,
             archive=self._archive(partition) if self._archive else None,
+            markets=self._markets,
         )
         fresh = self._partitions[partition] = _Partition(ledger, self._params, self._regions, self._asset_days)
         return fresh

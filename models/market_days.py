@@ -17,7 +17,6 @@ from cuepoint.models.snapshot_parts import Cutter
 from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING, Archive, Rows
 from cuepoint.schemas.errors import SnapshotError
 
-MOST_MARKETS = 60
 KEPT_DAYS = REVISABLE_DAYS + SPACING  # a replay begins at a base, so long ago at most
 SHELVED_BYTES = 1 << 16  # what is smaller is not worth a file
 _SILENT = np.iinfo(np.uint16).max
@@ -31,6 +30,7 @@ Column = tuple[int, int, str]  # day, assets, name in the archive ("": its words
 class Value(NamedTuple):
     """What a snapshot holds beside the words of the days that are in no archive, in the order of ``words``."""
 
+    markets: int
     words: list[Column]
     effects: list[tuple[int, list[Effect]]]
     known: list[tuple[int, Known]]
@@ -50,14 +50,15 @@ class MarketDays:
     """
 
     def __init__(self, markets: int = 1, archive: Archive | None = None) -> None:
-        if not 1 <= markets <= MOST_MARKETS:
-            raise ValueError(f"between 1 and {MOST_MARKETS} markets, not {markets}")
         self.markets, self._archive = markets, archive
-        self._neutral = np.repeat(NEUTRAL, markets, axis=0)
         self._words: dict[int, Words | _Shelved] = {}
         self._effects: dict[int, Floats] = {}  # of days on which a market did anything
         self._known: dict[int, Known] = {}  # the factor's memory after the day, likewise
         self._sketches: dict[int, Sketch] = {}  # made of the words when first asked for
+
+    @property
+    def _neutral(self) -> Floats:
+        return np.repeat(NEUTRAL, self.markets, axis=0)
 
     def effects(self, day: int) -> Floats:
         """(markets, 3), as ``MarketFactor.day`` gives them; neutral where nothing is known."""
@@ -116,11 +117,12 @@ class MarketDays:
         ]
         effects = [(day, [(e[0], e[1], e[2]) for e in held.tolist()]) for day, held in sorted(self._effects.items())]
         held = [words for _, words in sorted(self._words.items()) if not isinstance(words, _Shelved)]
-        return Value(columns, effects, sorted(self._known.items())), held
+        return Value(self.markets, columns, effects, sorted(self._known.items())), held
 
     def load(self, value: Value, cut: Cutter) -> None:
-        """Take over what ``to_value`` gave. Raises SnapshotError where something is missing, and for more markets than
-        there are here; fewer are the first of them."""
+        """Take over what ``to_value`` gave; markets beyond those there are now keep their numbers and stay empty.
+        Raises SnapshotError where something is missing."""
+        self.markets = max(self.markets, value.markets)
         for day, assets, name in value.words:
             if name and (self._archive is None or self._archive.size(name) != 2 * assets):
                 raise SnapshotError(f"market: {name} of the archive, words of a day, is missing or truncated")
@@ -129,8 +131,6 @@ class MarketDays:
         self._known = {day: [*known, *[(0.0, 0.0)] * (self.markets - len(known))] for day, known in value.known}
 
     def _widened(self, effects: Floats) -> Floats:
-        if len(effects) > self.markets:
-            raise SnapshotError(f"market: a snapshot of {len(effects)} markets, and there are {self.markets}")
         return np.concatenate([effects, self._neutral[len(effects) :]])
 
     def _sketch(self, day: int) -> Sketch:

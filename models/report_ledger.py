@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import report_shares
+from cuepoint.models.market_map import MarketMap
 from cuepoint.models.report_amendments import Amendments, Source, Sum
 from cuepoint.models.report_columns import Forms, Key, Located, OpenReport
 from cuepoint.models.report_names import Names
@@ -52,10 +53,11 @@ class ReportLedger:
         max_open_reports: int = 256,
         max_early_amendments: int = 100_000,
         archive: Archive | None = None,
+        markets: MarketMap | None = None,
     ) -> None:
         self.late_report_days, self.source_active_days = late_report_days, min(source_active_days, 7)
         self.max_open_reports, self.max_early_amendments = max_open_reports, max_early_amendments
-        self.archive, self.names = archive, Names()
+        self.archive, self.names, self.markets = archive, Names(), markets or MarketMap()
         self.parts: dict[Source, Parts] = {}
         self.versions: dict[Source, dict[int, int]] = {}  # completed reports: day -> version
         self.withdrawn: dict[Source, dict[int, int]] = {}  # day -> the highest version taken back
@@ -236,6 +238,11 @@ class ReportLedger:
     def doubt(self, day: int, rows: Rows) -> NDArray[np.float64]:
         """Variance (k,), squared log units, that missing sources add to these counts; of length 0 where none is."""
         return self._observed(day, rows).doubt if self.missing(day) else report_shares.NO_DOUBT
+
+    def market_of(self, day: int, rows: Rows) -> NDArray[np.int64]:
+        """The market (k,) of each of ``rows`` on a scored day; of length 0 where there is one market only."""
+        here = [source for source, done in self.versions.items() if day in done]
+        return self.markets.of(self.parts, here, day, rows)
 
     def _observed(self, day: int, rows: Rows) -> report_shares.Observed:
         return report_shares.observe(self.parts, self.versions, day, rows, self.source_active_days)

@@ -321,7 +321,8 @@ def topics_create() -> None:
     from cuepoint.streams.topics_admin import create_topics
 
     settings = read_settings()
-    created = create_topics(settings.broker, settings.partitions, settings.replication, settings.topic_prefix)
+    made = settings.partitions, settings.replication, settings.topic_prefix
+    created = create_topics(settings.broker, *made, trend_partitions=settings.trend_partitions)
     typer.echo("\n".join(created) if created else "all topics are there already")
 
 

@@ -19,7 +19,7 @@ from cuepoint.ops.cli import app
 from cuepoint.ops.settings import Settings
 from cuepoint.ops.topic_flow import FLOW
 from cuepoint.schemas.codec import type_name
-from cuepoint.schemas.topics import DEAD_LETTERS, TOPICS
+from cuepoint.schemas.topics import DEAD_LETTERS, TOPICS, TREND_RECORDS, Topic
 from cuepoint.streams.metrics import REGISTRY
 
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -28,6 +28,12 @@ _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.D
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _partitions(topic: Topic) -> str:
+    if topic is TREND_RECORDS:
+        return "`CUEPOINT_TREND_PARTITIONS`, else `CUEPOINT_PARTITIONS`"
+    return "`CUEPOINT_PARTITIONS`" if topic.partitions is None else str(topic.partitions)
 
 
 def _code(names: tuple[str, ...]) -> str:
@@ -44,7 +50,7 @@ def topics() -> str:
                 f"`{topic.name}`",
                 f"`{topic.key}`",
                 ", ".join(f"[`{type_name(m)}`](contracts/{type_name(m)}.schema.json)" for m in topic.messages),
-                "`CUEPOINT_PARTITIONS`" if topic.partitions is None else str(topic.partitions),
+                _partitions(topic),
                 "last of each key, for ever" if topic.compacted else "by the broker's retention",
                 _code(FLOW[topic].writers),
                 _code(FLOW[topic].readers),

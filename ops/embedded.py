@@ -24,6 +24,7 @@ from cuepoint.ops.embedded_children import (
     require_alive,
     start_child,
     stop_all,
+    trend_partitions,
 )
 from cuepoint.ops.embedded_folder import new_folder, port_trouble
 from cuepoint.ops.embedded_ready import seed_rules, wait_until_ready, write_targets
@@ -134,7 +135,7 @@ class EmbeddedRun:
         store = start_redis(self._folder)
         self._stores.append(store)
         self._status.parts["redis"] = "ready"
-        create_topics(broker.address, self._settings.partitions)
+        create_topics(broker.address, self._settings.partitions, trend_partitions=trend_partitions(self._settings))
         keys = self._settings.player_keys()
         place = Place(
             folder=self._folder,
@@ -179,7 +180,7 @@ class EmbeddedRun:
 
     def _look(self, client: redis.Redis, history: HistoryReader, view: StatusView) -> None:
         status = self._status
-        status.numbers = read_numbers(client, self._settings.partitions)
+        status.numbers = read_numbers(client, trend_partitions(self._settings))
         for role in ROLES:
             status.parts[role] = status.numbers.states.get(role, "starting")
         status.recorded = read_recorded(history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -44,6 +45,11 @@ class Place:
         return f"sqlite:///{(self.folder / 'cuepoint.db').resolve()}"
 
 
+def trend_partitions(settings: Settings) -> int:
+    """The catalogue is small, and its assets are to estimate their market together."""
+    return settings.trend_partitions or 1
+
+
 def child_environment(place: Place, settings: Settings) -> dict[str, str]:
     """What the children find in place of whatever our own environment says."""
     return {
@@ -60,6 +66,8 @@ def child_environment(place: Place, settings: Settings) -> dict[str, str]:
         "CUEPOINT_METRICS_HOST": "127.0.0.1",
         "CUEPOINT_METRICS_PORT": "0",
         "CUEPOINT_PARTITIONS": str(settings.partitions),
+        "CUEPOINT_TREND_PARTITIONS": str(trend_partitions(settings)),
+        "CUEPOINT_MARKETS": json.dumps(settings.markets or {"sim-*/*": "simulated"}),
         "CUEPOINT_REPLICATION": "1",
         "CUEPOINT_TOPIC_PREFIX": "",
         # The broker forgets everything with each run: nothing kept of an earlier log may be taken for this one's.

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1 << 20
@@ -38,6 +38,13 @@ class ConnectionSettings(BaseSettings):
         description="incarnation of the log; `cuepoint run` makes one up at each start: its broker forgets all",
     )
     partitions: int = Field(4, ge=1, le=4096, description="partitions of topics that do not fix their own number")
+    trend_partitions: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="partitions of the trend records, if other than of the rest: the assets of each estimate their"
+        " market by themselves, which wants 50 of them or more; `cuepoint run` takes 1",
+    )
     replication: int = Field(1, ge=1, le=9, description="replicas of each topic")
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="counters, decisions, heartbeats")
     redis_timeout_s: float = Field(5.0, gt=0, le=60, description="how long one answer of Redis is waited for")
@@ -79,6 +86,11 @@ class WorkerSettings(BaseSettings):
     producer_queue_bytes: int = Field(128 * MEBIBYTE, ge=MEBIBYTE, description="bytes waiting to be sent, at most")
     producer_linger_ms: float = Field(1.0, ge=0, le=1000, description="how long a record may wait for company")
     trend_params: Path | None = Field(None, description="hyperparameters of cuepoint fit; read when a worker starts")
+    markets: dict[str, str] = Field(
+        {},
+        description='which sources ("DSP/TERRITORY", * and ? stand for anything) are a market of their own, as JSON:'
+        ' {"*/US": "us", "sim-*/*": "simulated"}; the first that fits; all others are one market',
+    )
     asset_days: Literal["all", "open"] = Field(
         "all", description="scored days told of: those of all assets with data, or only of those with an open region"
     )
@@ -87,6 +99,15 @@ class WorkerSettings(BaseSettings):
         200_000, ge=700, description="allocations between two collections of the youngest generation"
     )
     rules_wait_s: float = Field(60.0, gt=0, le=3600, description="how long session workers wait for the rules at start")
+
+    @field_validator("markets")
+    @classmethod
+    def _fits(cls, markets: dict[str, str]) -> dict[str, str]:
+        if markets:
+            from cuepoint.models.market_map import MarketMap  # numpy takes its time, and most commands need none
+
+            MarketMap(markets)
+        return markets
 
 
 class LimitSettings(BaseSettings):

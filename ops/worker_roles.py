@@ -49,6 +49,7 @@ def make_role(name: str, settings: Settings, redis: Redis) -> Role:
 
 def _trends(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.watch_trends import WatchTrends, warm_up
+    from cuepoint.models.market_map import MarketMap
     from cuepoint.ops.analyse_fit import read_params
     from cuepoint.schemas.topics import TREND_RECORDS
     from cuepoint.streams.state_archive import FileArchive
@@ -60,7 +61,10 @@ def _trends(settings: Settings, _redis: Redis) -> Role:
         settings.data_dir.absolute() / "archive" / WatchTrends.name / f"{settings.topic_prefix}{TREND_RECORDS.name}"
     )
     agent = WatchTrends(
-        params=params, asset_days=settings.asset_days, archive=lambda partition: FileArchive(folder / str(partition))
+        params=params,
+        asset_days=settings.asset_days,
+        archive=lambda partition: FileArchive(folder / str(partition)),
+        markets=MarketMap(settings.markets),
     )
     return Role(agents=[agent])
 

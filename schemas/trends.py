@@ -136,8 +136,8 @@ class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
     day: dt.date  # the day this revision speaks of
     end: dt.date | None = None
     probability: Probability
-    # streams a day above (below) what was expected before the region began, the mean of its days so far: its last day may
-    # already lie on the other side
+    # streams a day above (below) what was expected before the region began, the mean of its days so far: the last day
+    # may already lie on the other side
     size_per_day: float
     size_percent: float
     count: float | None

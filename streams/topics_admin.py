@@ -9,19 +9,27 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from cuepoint.schemas.errors import Unavailable
-from cuepoint.schemas.topics import TOPICS, Topic
+from cuepoint.schemas.topics import TOPICS, TREND_RECORDS, Topic
 
 _SPREAD_S = 0.05
 
 
 def create_topics(
-    broker: str, partitions: int, replication: int = 1, prefix: str = "", timeout_s: float = 30.0
+    broker: str,
+    partitions: int,
+    replication: int = 1,
+    prefix: str = "",
+    *,
+    timeout_s: float = 30.0,
+    trend_partitions: int | None = None,
 ) -> list[str]:
-    """Create the topics that are missing; those that exist stay as they are.
+    """Create the topics that are missing; those that exist stay as they are. ``trend_partitions``: of the trend
+    records, where they are to have other than ``partitions``.
 
     Returns the names created. Raises Unavailable when the broker does not answer or refuses.
     """
-    wanted = [_new_topic(topic, partitions, replication, prefix) for topic in TOPICS]
+    own = {TREND_RECORDS.name: trend_partitions}
+    wanted = [_new_topic(topic, own.get(topic.name) or partitions, replication, prefix) for topic in TOPICS]
     client = _client(broker)  # must outlive its futures
     futures = client.create_topics(wanted, request_timeout=timeout_s, operation_timeout=timeout_s)
     created = []
