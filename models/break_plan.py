@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -32,6 +33,7 @@ _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
+_MOST = 1000  # breaks of one rule in one video
 Facts = Mapping[str, str | float | bool]
 
 
@@ -145,8 +147,9 @@ def _places(rule: AdRule, video: Video) -> list[_Place]:
         case AtEnd():
             return [("end", length_s, None)]
         case Every():
-            inside = length_s is None or point.seconds < length_s
-            return [("mid", point.seconds, point.seconds)] if inside else []
+            if length_s is None:
+                return [("mid", point.seconds, point.seconds)]
+            at_s = [n * point.seconds for n in range(1, min(_MOST, math.ceil(length_s / point.seconds)))]
         case AtSeconds():
             at_s = [point.seconds if point.seconds >= 0 else point.seconds + length_s if length_s is not None else -1.0]
         case AtPercent():

@@ -67,24 +67,28 @@ def eligible(items: Sequence[LineItem], slot: Slot, facts: Facts, now_ms: int) -
     return found
 
 
-def fill_pod(candidates: Sequence[Chosen], counts: Mapping[str, Counts], slot: Slot) -> list[Chosen]:
-    """The break's ads: by priority, then whose goal lags most behind, then by id. A line item, and each competitive
-    group, at most once a break; none beyond its quota or frequency.
+def fill_pod(
+    candidates: Sequence[Chosen], counts: Mapping[str, Counts], slot: Slot, taken: Sequence[Chosen] = ()
+) -> list[Chosen]:
+    """The break's ads beside those ``taken`` for it already: by priority, then whose goal lags most behind, then by
+    id. A line item, and each competitive group, at most once a break; none beyond its quota or frequency.
     """
     pod: list[Chosen] = []
-    groups: set[str] = set()
-    left_s = slot.length_s
+    groups = {each.item.competitive_group for each in taken} - {""}
+    ids = {each.item.line_item_id for each in taken}
+    left_s = slot.length_s - sum(each.creative.length_s for each in taken)
     for each in sorted(candidates, key=lambda each: _rank(each, counts)):
-        if len(pod) >= slot.most_ads:
+        if len(taken) + len(pod) >= slot.most_ads:
             break
-        group, now = each.item.competitive_group, counts.get(each.item.line_item_id, Counts())
+        item, now = each.item, counts.get(each.item.line_item_id, Counts())
         capped = (each.quota is not None and now.total >= each.quota) or (
             each.frequency is not None and now.viewer_day >= each.frequency
         )
-        if not capped and each.creative.length_s <= left_s + _SHORT and (not group or group not in groups):
+        beside = item.line_item_id not in ids and item.competitive_group not in groups
+        if not capped and beside and each.creative.length_s <= left_s + _SHORT:
             pod.append(each)
             left_s -= each.creative.length_s
-            groups.add(group)
+            groups |= {item.competitive_group} - {""}
     return pod
 
 

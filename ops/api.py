@@ -14,10 +14,12 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.middleware.cors import CORSMiddleware
 
+from cuepoint.ops.api_ads import ads_router
 from cuepoint.ops.api_collector import Collector
 from cuepoint.ops.api_consumption import consumption_router
 from cuepoint.ops.api_decisions import Decisions
 from cuepoint.ops.api_health import health_router
+from cuepoint.ops.api_line_items import line_items_router
 from cuepoint.ops.api_login import login_router
 from cuepoint.ops.api_media import media_router
 from cuepoint.ops.api_middleware import NamedRoute, Observed
@@ -40,6 +42,8 @@ _ROUTERS = (
     consumption_router,
     webhooks_router,
     media_router,
+    line_items_router,
+    ads_router,
 )
 _log = logging.getLogger("cuepoint.api")
 

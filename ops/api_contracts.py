@@ -55,6 +55,15 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, str] = {}
 
 
+class DeliveryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a line item; ``allowed``: by its pacing until now, null where it has no goal."""
+
+    impressions: int
+    served: int
+    allowed: int | None
+    goal: int | None
+
+
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line that was refused; the others were taken."""
 

@@ -17,6 +17,7 @@ from cuepoint.ops.consumption_parts import consumption_store
 from cuepoint.ops.document_publisher import DocumentPublisher
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
+from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.consumption_store import ConsumptionStore
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.decision_feed import DecisionFeed
@@ -47,6 +48,7 @@ class ApiParts:
     access: Access
     consumption: ConsumptionStore
     documents: DocumentStore
+    ads: AdStore
     document_publisher: DocumentPublisher
     _upkeep: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -115,5 +117,6 @@ def make_parts(settings: Settings) -> ApiParts:
         access=Access(settings),
         consumption=consumption_store(settings, engine),
         documents=documents,
+        ads=AdStore(redis, settings.decision_ttl_s, int(settings.ad_reservation_s * 1000)),
         document_publisher=DocumentPublisher(documents, producer),
     )

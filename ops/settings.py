@@ -179,6 +179,20 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     rule_body_bytes: int = Field(64 << 10, ge=1024, description="largest rule")
     document_body_bytes: int = Field(256 << 10, ge=1024, description="largest video, playlist, asset or line item")
     import_body_bytes: int = Field(16 << 20, ge=1024, description="largest bulk import, cue log or manifest sent in")
+    public_url: str = Field("", description="where players reach the API, for links in VMAP and VAST; empty: as asked")
+    ad_refresh_s: float = Field(1.0, ge=0, description="how old rules and line items may be when a break is filled")
+    ad_decision_wait_s: float = Field(
+        0.3, ge=0, le=10, description="how long a break that depends on the session waits for its decision"
+    )
+    ad_length_slack_s: float = Field(0.5, ge=0, le=60, description="how much longer than its break an ad may be")
+    ads_per_break: int = Field(1, ge=1, le=20, description="most ads of one break")
+    ad_reservation_s: float = Field(900.0, gt=0, description="an ad handed out and not seen by then is given back")
+    manifest_hosts: str = Field(
+        "", description="hosts (HOST or HOST:PORT, separated by commas) whose HLS playlists are proxied; empty: none"
+    )
+    manifest_private: bool = Field(False, description="those hosts may have private addresses, and speak plain HTTP")
+    manifest_bytes: int = Field(4 << 20, ge=1024, description="largest playlist that is proxied")
+    manifest_timeout_s: float = Field(5.0, gt=0, le=60, description="how long a playlist's server may take")
     page_rows: int = Field(500, ge=1, le=10_000, description="most rows of one page of the read API")
     ready_timeout_s: float = Field(2.0, gt=0, le=30, description="how long /readyz waits for each part")
     # ---- F: console (append here) ----

@@ -117,7 +117,7 @@ def test_what_rules_promise_before_the_video_plays() -> None:
         rule(AtSeconds(seconds=-60), "late"),
         rule(AtPercent(percent=50), "half", criteria=music),
         rule(AtCuePoints(positions_s=[90, 30, 700]), "cues", limits=Limits(per_video=1)),
-        rule(Every(seconds=120), "every"),
+        rule(Every(seconds=250), "every"),
         rule(OnAction(action="paused"), "pause"),
         rule(AtStart(), "news", criteria=Compare(field="category", value="news")),
         rule(AtStart(), "news or muted", criteria=AnyOf(of=[Compare(field="category", value="news"), muted])),
@@ -126,13 +126,13 @@ def test_what_rules_promise_before_the_video_plays() -> None:
         rule(AtStart(), "tomorrow", effective_at=2000),
     ]
     assert offsets(rules) == [
-        *(("start", False), ("start", False), ("00:00:30", True), ("00:02:00", True)),
-        *(("00:05:00", True), ("00:09:00", True), ("end", True)),
+        *(("start", False), ("start", False), ("00:00:30", True), ("00:04:10", True)),
+        *(("00:05:00", True), ("00:08:20", True), ("00:09:00", True), ("end", True)),
     ]
     unknown = Video(video_id="v")
     assert offsets([rules[2], rules[3], rules[4]], unknown, category="music") == [("50%", True), ("00:00:30", True)]
-    (repeated,) = plan_breaks([rules[5]], VIDEO, {}, 1000)
-    assert repeated.repeat_s == 120
+    (repeated,) = plan_breaks([rules[5]], unknown, {}, 1000)
+    assert (repeated.offset, repeated.repeat_s) == ("00:04:10", 250)
 
 
 def test_a_vmap_is_read_by_a_player_as_it_was_meant() -> None:

@@ -1,0 +1,53 @@
+"""Line items over HTTP: what advertisers bought, and how much of it has been given."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from cuepoint.models.line_item_select import quota_of
+from cuepoint.models.rule_check import SCREENS, check_rule
+from cuepoint.ops.api_bodies import Json
+from cuepoint.ops.api_contracts import DeliveryAnswer
+from cuepoint.ops.api_documents import Id, Section, add_documents, found_document
+from cuepoint.ops.api_openapi import described
+from cuepoint.ops.api_pages import LineItemPage
+from cuepoint.ops.api_parts import ApiParts
+from cuepoint.schemas.ads import LineItem
+from cuepoint.schemas.errors import ContractError
+from cuepoint.schemas.rules import AdFormat, AdRule, AtStart
+from cuepoint.streams.document_store import ORDERS
+
+
+def line_items_router(parts: ApiParts) -> APIRouter:
+    """The routes under /v1/line-items: read keys look, the admin key changes."""
+    router = APIRouter(prefix="/v1", tags=["ads"])
+
+    def reads(request: Request) -> None:
+        parts.access.require(request, "read", "admin")
+
+    @router.get("/line-items/{line_item_id}/delivery", dependencies=[Depends(reads)], **described(DeliveryAnswer))
+    async def delivery(line_item_id: Id) -> Response:
+        """Impressions made; those reserved besides; how many the pacing allows by now."""
+        item = await asyncio.to_thread(found_document, parts, ORDERS, line_item_id)
+        made, served = await parts.ads.delivery(line_item_id)
+        allowed = quota_of(item, time.time_ns() // 1_000_000)
+        return Json(DeliveryAnswer(impressions=made, served=served, allowed=allowed, goal=item.impressions))
+
+    add_documents(router, parts, Section(ORDERS, "/line-items", LineItemPage, "ads", check_line_item))
+    return router
+
+
+def check_line_item(item: LineItem) -> None:
+    """Raise ContractError for what types cannot say: nothing to show, a flight that ends before it begins, criteria
+    that cannot hold."""
+    for number, creative in enumerate(item.creatives):
+        if not creative.media and creative.image_url is None:
+            raise ContractError("invalid", f"$.creatives[{number}]", "has neither media nor an image")
+    if item.starts is not None and item.ends is not None and item.ends <= item.starts:
+        raise ContractError("invalid", "$.ends", "the flight ends before it begins")
+    shown = AdFormat(type=item.creatives[0].type, screen=SCREENS[item.creatives[0].type][0])  # type: ignore[arg-type]
+    check_rule(AdRule(rule_id="line-item", name="", format=shown, insertion=AtStart(), criteria=item.criteria))
