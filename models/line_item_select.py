@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from cuepoint.models.break_plan import Facts, holds
 from cuepoint.schemas.ads import Creative, LineItem
+from cuepoint.schemas.rules import AdType
 
 _SHORT = 1e-9
 
@@ -16,7 +17,7 @@ class Slot(NamedTuple):
     """What is to be filled: ads of ``type``, together at most ``length_s`` and ``most_ads``; ``hls``: only creatives
     with an HLS rendition."""
 
-    type: str
+    type: AdType
     length_s: float
     most_ads: int = 1
     hls: bool = False

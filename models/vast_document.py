@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.dom.minidom import Document, Element
 
+from cuepoint.models.vast_read import Trackers
 from cuepoint.models.vast_times import clock
 from cuepoint.models.xml_build import add, add_url, as_bytes, begin
 from cuepoint.schemas.ads import Creative
@@ -31,6 +32,7 @@ LINEAR_EVENTS = {
 }
 OVERLAY_EVENTS = {"creativeView": "creative_view", "close": "close"}
 _OVERLAY_SIZE = (480, 70)
+_NOBODY = Trackers()
 
 
 class Tracking(NamedTuple):
@@ -43,7 +45,8 @@ class Tracking(NamedTuple):
 
 
 class InlineAd(NamedTuple):
-    """An ad of ours: a creative of a line item, ``sequence`` in its pod from 1."""
+    """A creative of a line item, or one of somebody else's: then ``beside`` us they are told. ``sequence`` in its pod,
+    from 1."""
 
     ad_id: str
     sequence: int
@@ -52,6 +55,7 @@ class InlineAd(NamedTuple):
     creative: Creative
     length_s: float
     tracking: Tracking
+    beside: Trackers = Trackers()
 
 
 class WrapperAd(NamedTuple):
@@ -83,15 +87,19 @@ def vast_tree(ads: Sequence[InlineAd | WrapperAd], error_url: str = "") -> Docum
     return document
 
 
-def _base(holder: Element, tracking: Tracking) -> None:
+def _base(holder: Element, tracking: Tracking, beside: Trackers = _NOBODY) -> None:
     add(holder, "AdSystem", {"version": "1"}, text="Cuepoint")
     add_url(holder, "Error", tracking.url("error") + "&code=[ERRORCODE]")
+    for url in beside.errors:
+        add_url(holder, "Error", url)
     add_url(holder, "Impression", tracking.url("impression"), {"id": "cuepoint"})
+    for url in beside.impressions:
+        add_url(holder, "Impression", url)
 
 
 def _inline(holder: Element, ad: InlineAd) -> None:
     inline, creative = add(holder, "InLine"), ad.creative
-    _base(inline, ad.tracking)
+    _base(inline, ad.tracking, ad.beside)
     add(inline, "AdServingId", text=ad.ad_id)
     add(inline, "AdTitle", text=creative.title or ad.title or creative.creative_id)
     if ad.advertiser:
@@ -115,6 +123,7 @@ def _linear(entry: Element, ad: InlineAd) -> None:
     skip = {} if creative.skip_after_s is None else {"skipoffset": clock(creative.skip_after_s)}
     linear = add(entry, "Linear", skip)
     _events(linear, ad.tracking, {n: e for n, e in LINEAR_EVENTS.items() if n != "skip" or skip}, ad.length_s)
+    _others(linear.getElementsByTagName("TrackingEvents")[0], ad.beside, set() if skip else {"skip"})
     add(linear, "Duration", text=clock(ad.length_s))
     files = add(linear, "MediaFiles")
     for number, media in enumerate(creative.media):
@@ -130,9 +139,18 @@ def _linear(entry: Element, ad: InlineAd) -> None:
             given["bitrate"] = str(media.bitrate_kbps)
         add_url(files, "MediaFile", media.url, given)
     clicks = add(linear, "VideoClicks")
-    add_url(clicks, "ClickTracking", ad.tracking.url("click"))
+    for url in (ad.tracking.url("click"), *ad.beside.clicks):
+        add_url(clicks, "ClickTracking", url)
     if creative.click_url:
         add_url(clicks, "ClickThrough", creative.click_url)
+
+
+def _others(entries: Element, beside: Trackers, left_out: set[str]) -> None:
+    for name, offset, url in beside.events:
+        if name in LINEAR_EVENTS and name not in left_out:
+            add_url(entries, "Tracking", url, {"event": name})
+        elif name == "progress" and offset:
+            add_url(entries, "Tracking", url, {"event": name, "offset": offset})
 
 
 def _overlay(entry: Element, ad: InlineAd) -> None:

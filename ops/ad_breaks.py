@@ -9,12 +9,15 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cuepoint.models.break_plan import PlannedBreak, plan_breaks
-from cuepoint.models.line_item_select import Slot, eligible
+from cuepoint.models.line_item_select import Slot, eligible, hls_url
+from cuepoint.models.vast_document import OVERLAY_TYPES
+from cuepoint.models.vast_read import ForeignAd, Trackers
+from cuepoint.ops.outside_ads import OutsideAds
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.ads import Creative, LineItem
 from cuepoint.schemas.media import Video
 from cuepoint.schemas.playback import AdDecision
-from cuepoint.schemas.rules import AdRule
+from cuepoint.schemas.rules import AdRule, AdType
 from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.decision_feed import DecisionFeed
 from cuepoint.streams.document_store import ORDERS, VIDEOS, DocumentStore
@@ -41,7 +44,7 @@ class Promise(msgspec.Struct, frozen=True):
     video_id: str
     position_s: float | None
     at: str
-    ad_type: str
+    ad_type: AdType
     length_s: float
     settled: bool
     repeats: bool
@@ -57,6 +60,7 @@ class FilledAd(msgspec.Struct, frozen=True):
     title: str
     advertiser: str
     creative: Creative
+    beside: Trackers = Trackers()  # whom else to tell, of an ad that an outside server gave
 
 
 class Filled(msgspec.Struct, frozen=True):
@@ -81,6 +85,7 @@ class AdBreaks:
     ) -> None:
         self._settings, self._documents, self._rules, self._store = settings, documents, rules, store
         self._feed = feed
+        self._outside = OutsideAds(settings)
         self._known: tuple[float, list[AdRule], list[LineItem]] = (float("-inf"), [], [])
 
     async def plan(self, session_id: str, watching: Watching) -> list[PlannedBreak]:
@@ -128,13 +133,24 @@ class AdBreaks:
         ad_type = decision.format.type if decision is not None else promise.ad_type
         slot = Slot(ad_type, length_s + self._settings.ad_length_slack_s, self._settings.ads_per_break, hls=hls)
         facts = promise.facts | {"video_id": promise.video_id}
+        outside = self._outside.wanted and ad_type not in OVERLAY_TYPES
+        if outside and self._settings.ad_server_first and (theirs := await self._theirs(promise, slot)):
+            return theirs
         now_ms = _now_ms()
         candidates = eligible(items, slot, facts, now_ms)
         viewer = promise.viewer or session_id
         chosen = await self._store.take(candidates, slot, viewer, f"{session_id}:{break_id}", now_ms)
+        if not chosen and outside and not self._settings.ad_server_first:
+            return await self._theirs(promise, slot)
         return [
             FilledAd(each.item.line_item_id, each.item.name, each.item.advertiser, each.creative) for each in chosen
         ]
+
+    async def _theirs(self, promise: Promise, slot: Slot) -> list[FilledAd]:
+        """What the outside ad server has for the slot."""
+        answer = await self._outside.ask(promise.video_id, slot.length_s)
+        ads = [_foreign(ad, number, slot.type) for number, ad in enumerate(answer.ads[: slot.most_ads], 1)]
+        return [ad for ad in ads if not slot.hls or hls_url(ad.creative) is not None]
 
     async def _decision_for(self, session_id: str, promise: Promise) -> AdDecision | None:
         """The session's decision that this break stands for. One that depends on the session is waited for a little:
@@ -161,6 +177,19 @@ class AdBreaks:
             items, _ = await asyncio.to_thread(self._documents.page, ORDERS)
             self._known = (time.monotonic(), rules, items)
         return rules, items
+
+
+def _foreign(ad: ForeignAd, number: int, ad_type: AdType) -> FilledAd:
+    creative = Creative(
+        creative_id=f"outside-{number}",
+        type=ad_type,
+        length_s=ad.length_s,
+        media=ad.media,
+        click_url=ad.click_url or None,
+        skip_after_s=ad.skip_after_s,
+        title=ad.title,
+    )
+    return FilledAd("", ad.title or ad.ad_id or "outside", ad.advertiser, creative, ad.trackers)
 
 
 def _same_place(decision: AdDecision, promise: Promise) -> bool:

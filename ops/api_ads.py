@@ -174,7 +174,7 @@ def _ads(session_id: str, filled: Filled, base: str, tokens: AdTokens) -> list[I
         tracking = tokens.tracking(base, _claim(session_id, filled, slot))
         title = ad.title or ad.line_item_id
         name = f"{filled.break_id}.{slot}"
-        ads.append(InlineAd(name, slot, title, ad.advertiser, ad.creative, ad.creative.length_s, tracking))
+        ads.append(InlineAd(name, slot, title, ad.advertiser, ad.creative, ad.creative.length_s, tracking, ad.beside))
     return ads
 
 

@@ -186,6 +186,15 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     )
     ad_length_slack_s: float = Field(0.5, ge=0, le=60, description="how much longer than its break an ad may be")
     ads_per_break: int = Field(1, ge=1, le=20, description="most ads of one break")
+    ad_server_url: str = Field(
+        "",
+        description="VAST tag of an outside ad server, with macros ([CACHEBUSTING], [TIMESTAMP], [CONTENTID],"
+        " [BREAKMAXDURATION]); empty: none",
+    )
+    ad_server_first: bool = Field(False, description="it is asked before our line items; else where they have nothing")
+    ad_server_timeout_s: float = Field(1.0, gt=0, le=30, description="how long it may take, wrappers included")
+    ad_server_wrappers: int = Field(5, ge=0, le=20, description="most wrappers before an ad")
+    ad_server_private: bool = Field(False, description="it and its wrappers may have private addresses, and plain HTTP")
     ad_reservation_s: float = Field(900.0, gt=0, description="an ad handed out and not seen by then is given back")
     manifest_hosts: str = Field(
         "", description="hosts (HOST or HOST:PORT, separated by commas) whose HLS playlists are proxied; empty: none"

@@ -53,6 +53,14 @@ CONSUMPTION_MERGES = Counter("cuepoint_consumption_merges_total", "Files merged 
 CONSUMPTION_EXPIRED = Counter(
     "cuepoint_consumption_expired_rows_total", "Rows removed for their age or for want of room", registry=REGISTRY
 )
+OUTSIDE_ADS = Counter(
+    "cuepoint_outside_ads_total",
+    "Breaks asked of an outside ad server, by VAST error",
+    ["code"],
+    registry=REGISTRY,
+)
+for _code in ("0", "301", "302", "303"):
+    OUTSIDE_ADS.labels(_code)
 WEBHOOKS = Counter("cuepoint_webhooks_total", "Webhook deliveries tried", ["outcome"], registry=REGISTRY)
 WEBHOOKS_WAITING = Gauge("cuepoint_webhooks_waiting", "Webhook deliveries not made yet", registry=REGISTRY)
 for _outcome in ("delivered", "failed", "dead"):

@@ -179,9 +179,10 @@ async def origin() -> AsyncIterator[str]:
     async def serve(request: web.Request) -> web.StreamResponse:
         if request.path == "/away.m3u8":
             raise web.HTTPFound("http://169.254.169.254/latest")
-        if request.path not in PLAYLISTS:
+        pages = PLAYLISTS | {"/vast.xml": OUTSIDE}
+        if request.path not in pages:
             raise web.HTTPNotFound
-        return web.Response(text=PLAYLISTS[request.path])
+        return web.Response(text=pages[request.path])
 
     app = web.Application()
     app.router.add_get("/{path:.*}", serve)
@@ -224,6 +225,27 @@ async def test_only_allowed_hosts_are_fetched_and_only_playlists_taken(api, orig
         answer = await api.get("/v1/sessions/s8/hls", params={"video_id": "v", "src": src}, headers=PLAYER)
         assert answer.status_code == status, (src, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+OUTSIDE = """<VAST version="4.2"><Ad id="o"><InLine><AdSystem>o</AdSystem><Impression>https://o.example.org/i</Impression>
+<AdTitle>theirs</AdTitle><Creatives><Creative><Linear><Duration>00:00:10</Duration><MediaFiles>
+<MediaFile type="video/mp4" delivery="progressive" width="1" height="1">https://o.example.org/o.mp4</MediaFile>
+</MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>"""
+
+
+async def test_an_outside_ad_server_fills_what_line_items_leave(settings, origin):
+    more = {"rule_lead_ms": 0, "ad_refresh_s": 0, "ad_server_url": f"{origin}/vast.xml", "ad_server_private": True}
+    async with serving(with_keys(settings, **more, ad_server_timeout_s=20)) as api:
+        await until(lambda: ready(api))
+        await put(api, START, MID, items=[line_item("a", impressions=1)])
+        first, second = await promised(api, "s9")
+        ours, theirs = await fetched(first["uri"], second["uri"])
+        assert [ad["title"] for ad in ours["ads"]] == ["a"]
+        (ad,) = theirs["ads"]
+        assert (ad["title"], ad["creatives"][0]["media"]) == ("theirs", [["https://o.example.org/o.mp4", "video/mp4"]])
+        mine, other = ad["impressions"]
+        assert other == "https://o.example.org/i"
+        assert (await api.get(mine)).status_code == 200
 
 
 async def test_line_items_that_cannot_be_are_refused(api):
