@@ -38,7 +38,8 @@ Facts = Mapping[str, str | float | bool]
 
 
 class PlannedBreak(NamedTuple):
-    """``settled``: all that its rule asks for is known already; else the session decides when the break comes.
+    """``settled``: all that its rule asks for is known already, and no limit of it depends on the session; else the
+    session decides when the break comes.
     ``position_s`` None: at the end of a video of unknown length. ``repeat_s``: again after so much of the video."""
 
     break_id: str
@@ -74,8 +75,9 @@ def plan_breaks(rules: Sequence[AdRule], video: Video, facts: Facts, now_ms: int
         verdict = holds(rule.criteria, own)
         if verdict is not False:
             places = _places(rule, video)[: rule.limits.per_video]
+            settled = verdict is True and rule.limits.per_session is None and not rule.limits.min_gap_s
             planned += [
-                PlannedBreak(f"{rule.rule_id}.{rule.version}.{n}", rule, at_s, at, length_s, verdict is True, repeat_s)
+                PlannedBreak(f"{rule.rule_id}.{rule.version}.{n}", rule, at_s, at, length_s, settled, repeat_s)
                 for n, (at, at_s, repeat_s) in enumerate(places)
             ]
     order = {"start": 0, "mid": 1, "end": 2}

@@ -112,7 +112,7 @@ def offsets(rules: list[AdRule], video: Video = VIDEO, **facts: Any) -> list[tup
 def test_what_rules_promise_before_the_video_plays() -> None:
     muted, music = Compare(field="muted", value=True), Compare(field="category", value="music")
     rules = [
-        rule(AtEnd(), "end"),
+        rule(AtEnd(), "end", limits=Limits(per_session=1)),
         rule(AtStart(), "start", criteria=muted),
         rule(AtSeconds(seconds=-60), "late"),
         rule(AtPercent(percent=50), "half", criteria=music),
@@ -127,7 +127,7 @@ def test_what_rules_promise_before_the_video_plays() -> None:
     ]
     assert offsets(rules) == [
         *(("start", False), ("start", False), ("00:00:30", True), ("00:04:10", True)),
-        *(("00:05:00", True), ("00:08:20", True), ("00:09:00", True), ("end", True)),
+        *(("00:05:00", True), ("00:08:20", True), ("00:09:00", True), ("end", False)),
     ]
     unknown = Video(video_id="v")
     assert offsets([rules[2], rules[3], rules[4]], unknown, category="music") == [("50%", True), ("00:00:30", True)]
