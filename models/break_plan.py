@@ -16,11 +16,13 @@ from cuepoint.schemas.rules import (
     AnyOf,
     AtCuePoints,
     AtEnd,
+    AtMiddle,
     AtPercent,
     AtSeconds,
     AtStart,
     CriteriaTree,
     Every,
+    Has,
     Not,
     OneOf,
 )
@@ -116,8 +118,8 @@ def holds(tree: CriteriaTree, facts: Facts) -> bool | None:
     if tree.field not in facts:
         return None
     value = facts[tree.field]
-    if isinstance(tree, OneOf):
-        return value in tree.values
+    if isinstance(tree, OneOf | Has):
+        return tree.value in str(value).split(" ") if isinstance(tree, Has) else value in tree.values
     return _RELATIONS[tree.is_](value, tree.value)
 
 
@@ -134,6 +136,8 @@ def _in_scope(rule: AdRule, known: Facts) -> bool:
         ("category", scope.categories),
         ("channel", scope.channels),
         ("country", scope.countries),
+        ("playlist_id", scope.playlists),
+        ("affiliate", scope.affiliates),
     )
     return all(not allowed or known.get(field, allowed[0]) in allowed for field, allowed in asked)
 
@@ -153,13 +157,18 @@ def _places(rule: AdRule, video: Video) -> list[_Place]:
                 return [("mid", point.seconds, point.seconds)]
             at_s = [n * point.seconds for n in range(1, min(_MOST, math.ceil(length_s / point.seconds)))]
         case AtSeconds():
-            at_s = [point.seconds if point.seconds >= 0 else point.seconds + length_s if length_s is not None else -1.0]
-        case AtPercent():
+            from_start = point.from_ == "start" and point.seconds >= 0.0
+            half = 0.5 if point.from_ == "middle" else 1.0
+            at_s = [point.seconds if from_start else -1.0 if length_s is None else point.seconds + length_s * half]
+        case AtMiddle():
+            at_s = [] if length_s is None else [length_s / 2.0]
+        case AtPercent(of="length"):
             if length_s is None:
                 return [("mid", None, None)]
             at_s = [length_s * point.percent / 100.0]
         case AtCuePoints():
-            at_s = sorted(set(point.positions_s))
+            cues = point.positions_s or [cue.at_s for cue in video.cue_points]
+            at_s = sorted({at_s + point.offset_s for at_s in cues})
         case _:
             return []
     return [("mid", each, None) for each in at_s if each >= 0 and (length_s is None or each < length_s)]

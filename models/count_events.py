@@ -13,7 +13,8 @@ from cuepoint.models.report_columns import Located
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.rule_says import KINDS, Texts
 from cuepoint.models.session_events import AD_TYPES
-from cuepoint.models.session_kernel import APPLIED, RULE_ID
+from cuepoint.models.session_facts import RULE_ID
+from cuepoint.models.session_kernel import APPLIED
 from cuepoint.models.session_partition import PartitionSessions
 from cuepoint.models.session_results import Marked, Results
 from cuepoint.models.session_settings import SessionSettings

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from itertools import pairwise
 
-from cuepoint.models.rule_fields import FIELDS, settled_fields
+from cuepoint.models.rule_fields import AD_ACTIONS, FIELDS, settled_fields
+from cuepoint.models.rule_kind import check_adaptations, check_kind, place_of
 from cuepoint.models.rule_satisfy import Literal, conjunctions, impossible_field, number_range
 from cuepoint.schemas.errors import RuleError
 from cuepoint.schemas.rules import (
@@ -13,11 +15,14 @@ from cuepoint.schemas.rules import (
     All,
     AnyOf,
     AtCuePoints,
+    AtPercent,
     AtSeconds,
-    AtStart,
+    BetweenClips,
+    ByLength,
     Compare,
     CriteriaTree,
     Every,
+    Has,
     Not,
     OnAction,
     OneOf,
@@ -26,9 +31,10 @@ from cuepoint.schemas.rules import (
 )
 
 Problems = list[tuple[str, str]]
+VALUED = ("clicked", "site_action", *AD_ACTIONS)
 MIN_INTERVAL_S = 1.0
 MAX_DEPTH = 32
-_FULL, _CORNERS = ("full",), ("top_left", "top_right", "bottom_left", "bottom_right")
+_FULL, _PAGE, _CORNERS = ("full",), ("page", "beside"), ("top_left", "top_right", "bottom_left", "bottom_right")
 SCREENS: dict[str, tuple[str, ...]] = {
     "spot": _FULL,
     "interstitial": _FULL,
@@ -41,6 +47,17 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "telescoping": (*_CORNERS, "bottom"),
     "ticker": ("bottom",),
     "banner": ("bottom", "beside"),
+    "context": (*_CORNERS, "bottom", "center"),
+    "shadow": (*_PAGE, "skin"),
+    "tristitial": ("full", *_PAGE),
+    "floating": ("center", "page"),
+    "expanding": (*_CORNERS, "bottom", "beside"),
+    "wallpaper": ("page",),
+    "pop_up": ("window",),
+    "pop_under": ("window",),
+    "map": ("full", "center", "beside"),
+    "form": ("full", "center", "beside"),
+    "skin": ("skin",),
 }
 
 
@@ -54,19 +71,29 @@ def check_rule(rule: AdRule) -> None:
     ...     error.problems
     [('$.format.screen', 'a spot is shown full, not bottom')]
     """
-    problems = _format(rule) + _schedule(rule) + _insertion(rule) + _limits(rule)
+    problems = _format(rule) + _schedule(rule) + _insertion(rule) + _limits(rule) + check_kind(rule)
     ill_typed = _types(rule.criteria, "$.criteria", 0)
-    problems += ill_typed or _criteria(rule)
+    for k, other in enumerate(rule.adapt):
+        ill_typed += _types(other.when, f"$.adapt[{k}].when", 0)
+    problems += ill_typed or _criteria(rule) + check_adaptations(rule)
     if problems:
         raise RuleError(problems)
 
 
 def _format(rule: AdRule) -> Problems:
-    ad, problems = rule.format, Problems()
-    if ad.screen not in SCREENS[ad.type]:
-        problems.append(("$.format.screen", f"a {ad.type} is shown {' or '.join(SCREENS[ad.type])}, not {ad.screen}"))
-    if ad.type in ("gateway", "roadblock") and not isinstance(rule.insertion, AtStart):
-        problems.append(("$.insertion.at", f"a {ad.type} stands at the start of a video"))
+    problems = Problems()
+    formats = [("$.format", rule.format)]
+    formats += [(f"$.adapt[{k}].format", other.format) for k, other in enumerate(rule.adapt) if other.format]
+    for place, ad in formats:
+        if ad.screen not in SCREENS[ad.type]:
+            reason = f"a {ad.type} is shown {' or '.join(SCREENS[ad.type])}, not {ad.screen}"
+            problems.append((f"{place}.screen", reason))
+        if ad.type in ("gateway", "roadblock") and place_of(rule.insertion) != "pre_roll":
+            problems.append(("$.insertion.at", f"a {ad.type} stands at the start of a video"))
+        if ad.min_length_s is not None and ad.max_length_s is not None and ad.max_length_s < ad.min_length_s:
+            problems.append((f"{place}.max_length_s", "is less than min_length_s"))
+        if ad.percent_of == "playback" and ad.length_percent is None:
+            problems.append((f"{place}.percent_of", "says of what length_percent is, which is not given"))
     return problems
 
 
@@ -88,14 +115,23 @@ def _schedule(rule: AdRule) -> Problems:
 def _insertion(rule: AdRule) -> Problems:
     place, problems = rule.insertion, Problems()
     shortest: tuple[str, float] | None = None
-    if isinstance(place, AtSeconds) and not math.isfinite(place.seconds):
-        problems.append(("$.insertion.seconds", "is not a finite number"))
+    if isinstance(place, AtSeconds):
+        problems += _seconds(place)
+    elif isinstance(place, AtPercent) and place.of == "playback" and place.percent == 0.0:
+        problems.append(("$.insertion.percent", "is more than 0 of what is played"))
+    elif isinstance(place, AtCuePoints) and not math.isfinite(place.offset_s):
+        problems.append(("$.insertion.offset_s", "is not a finite number"))
+    elif isinstance(place, BetweenClips) and place.every > 1 and place.place != "between":
+        problems.append(("$.insertion.every", f"counts clips, of which there is one {place.place}"))
+    elif isinstance(place, ByLength):
+        shortest = ("steps", min(step.seconds for step in place.steps))
+        problems += _steps(place)
     elif isinstance(place, Every | SessionPaced):
         shortest = ("seconds", place.seconds)
     elif isinstance(place, Progressive):
         shortest = ("intervals_s", min(place.intervals_s))
-    elif isinstance(place, OnAction) and place.value and place.action not in ("clicked", "site_action"):
-        problems.append(("$.insertion.value", f"only a click or a site action has a value, {place.action} has none"))
+    elif isinstance(place, OnAction) and place.value and place.action not in VALUED:
+        problems.append(("$.insertion.value", f"only a click, a site action or an ad has one, {place.action} has none"))
     if shortest is not None and shortest[1] < MIN_INTERVAL_S:
         problems.append((f"$.insertion.{shortest[0]}", f"an interval is at least {MIN_INTERVAL_S:g} s"))
     if isinstance(place, SessionPaced) and place.max_seconds < place.seconds:
@@ -103,11 +139,36 @@ def _insertion(rule: AdRule) -> Problems:
     return problems
 
 
-def _limits(rule: AdRule) -> Problems:
-    limits = rule.limits
-    if limits.per_session is not None and limits.per_video is not None and limits.per_video > limits.per_session:
-        return [("$.limits.per_video", "allows more in one video than per_session allows in all")]
+def _seconds(place: AtSeconds) -> Problems:
+    if not math.isfinite(place.seconds):
+        return [("$.insertion.seconds", "is not a finite number")]
+    if place.from_ == "end" and place.seconds > 0.0:
+        return [("$.insertion.seconds", "lies behind the video's end")]
     return []
+
+
+def _steps(place: ByLength) -> Problems:
+    bounds = [math.inf if step.up_to_s is None else step.up_to_s for step in place.steps]
+    if all(earlier < later for earlier, later in pairwise(bounds)):
+        return []
+    return [("$.insertion.steps", "are not in the order of up_to_s: one is never reached")]
+
+
+def _limits(rule: AdRule) -> Problems:
+    limits, problems = rule.limits, Problems()
+    if limits.per_session is not None and limits.per_video is not None and limits.per_video > limits.per_session:
+        problems.append(("$.limits.per_video", "allows more in one video than per_session allows in all"))
+    formats = [rule.format, *(other.format for other in rule.adapt if other.format)]
+    if limits.separation_s and not any(ad.category for ad in formats):
+        problems.append(("$.limits.separation_s", "separates ads of one category, and the format has none"))
+    shortest_s = min(
+        (ad.length_s if ad.length_percent is None else 0.0) if ad.min_length_s is None else ad.min_length_s
+        for ad in formats
+    )
+    factor = min([1.0, *(other.length_factor for other in rule.adapt)])
+    if limits.pod_length_s is not None and shortest_s * factor > limits.pod_length_s:
+        problems.append(("$.limits.pod_length_s", f"is less than the ad's own {shortest_s * factor:g} s"))
+    return problems
 
 
 def _types(tree: CriteriaTree, place: str, depth: int) -> Problems:
@@ -118,6 +179,8 @@ def _types(tree: CriteriaTree, place: str, depth: int) -> Problems:
         return [p for k, part in enumerate(tree.of) for p in _types(part, f"{place}.of[{k}]", depth + 1)]
     if isinstance(tree, Not):
         return _types(tree.of, f"{place}.of", depth + 1)
+    if isinstance(tree, Has):
+        return []
     problems = Problems()
     name, values = ("values", list(tree.values)) if isinstance(tree, OneOf) else ("value", [tree.value])
     for value in values:
@@ -131,6 +194,8 @@ def _types(tree: CriteriaTree, place: str, depth: int) -> Problems:
 
 def _misfit(field: str, value: str | float | bool) -> str:
     kind = FIELDS[field].kind
+    if kind == "words":
+        return f"{field} is asked with has"
     if kind == "text":
         return "" if isinstance(value, str) else f"{field} is a text, not {value!r}"
     if kind == "flag":
@@ -166,9 +231,14 @@ def _reach(rule: AdRule, longest_s: float) -> Problems:
     place = rule.insertion
     first: dict[str, float] = {}
     if isinstance(place, AtSeconds):
-        first = {"seconds": abs(place.seconds)}
+        reach_s = 2.0 * abs(place.seconds) if place.from_ == "middle" else abs(place.seconds)
+        first = {"seconds": reach_s}
     elif isinstance(place, AtCuePoints):
-        first = {"positions_s": min(place.positions_s)}
+        shifted = [position_s + place.offset_s for position_s in place.positions_s]
+        positions = [position_s for position_s in shifted if position_s >= 0.0]
+        if place.positions_s and not positions:
+            return [("$.insertion.offset_s", "puts every cue point before the start")]
+        first = {"positions_s": min(positions, default=0.0)}
     elif isinstance(place, Every):
         first = {"seconds": place.seconds}
     elif isinstance(place, Progressive):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from cuepoint.schemas.rules import All, AnyOf, CriteriaTree, Not
 
-FIXED_FIELDS = frozenset(("video_length_s", "category", "channel", "country", "ad_type", "ad_length_s"))
+FIXED_FIELDS = frozenset(
+    ("video_length_s", "category", "channel", "country", "ad_type", "ad_category", "ad_rating", "affiliate")
+)
 
 
 def split_criteria(tree: CriteriaTree) -> tuple[CriteriaTree, CriteriaTree]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal, NamedTuple
 
 from cuepoint.schemas.rules import AdFormat, AdRule
 
 Value = str | float | bool | None
+DAY_PARTS = ("night", "morning", "afternoon", "evening")
+AD_ACTIONS = ("ad_completed", "ad_skipped", "ad_clicked")
 ACTIONS = ("paused", "resumed", "seeked", "rewound", "muted", "fullscreen_entered", "hovered", "clicked", "site_action")
 
 
 class FieldKind(NamedTuple):
     """``low`` and ``high`` bound a number (inclusive), ``names`` a text's possible values (None: any)."""
 
-    kind: Literal["number", "text", "flag"]
+    kind: Literal["number", "text", "flag", "words"]
     whole: bool = False
     nullable: bool = False
     low: float = 0.0
@@ -52,18 +55,37 @@ FIELDS: dict[str, FieldKind] = {
     "ad_type": _TEXT,
     "ad_length_s": _SECONDS,
     "last_action": FieldKind("text", names=("", *ACTIONS)),
+    "ad_category": _TEXT,
+    "ad_rating": FieldKind("number", nullable=True, high=5.0),
+    "affiliate": _TEXT,
+    "region": _TEXT,
+    "playlist_id": _TEXT,
+    "playlist_number": FieldKind("number", nullable=True, low=1.0),
+    "profile": FieldKind("words"),
+    "viewer_average_view_s": FieldKind("number", nullable=True),
+    "viewer_average_session_s": FieldKind("number", nullable=True),
+    "viewer_plays": FieldKind("number", nullable=True),
+    "session_site_actions": _COUNT,
+    "last_site_action": _TEXT,
+    "session_abandons": _COUNT,
+    "video_views": FieldKind("number", nullable=True),
+    "video_trend": FieldKind("number", nullable=True),
+    "video_rating": FieldKind("number", nullable=True),
+    "day_part": FieldKind("text", names=DAY_PARTS),
 }
 
 
-def ad_length_s(ad: AdFormat, video_length_s: float | None) -> float:
-    """Seconds the ad lasts, by the share of the video where the format gives one and the length is known.
+def ad_length_s(ad: AdFormat, video_length_s: float | None, played_s: float = 0.0, factor: float = 1.0) -> float:
+    """Seconds the ad lasts: by its share of the video (or of the seconds played of it) where the format gives one and
+    that is known, times ``factor``, within the format's bounds.
 
-    >>> ad_length_s(AdFormat(length_s=15.0, length_percent=25.0), 180.0)
-    45.0
+    >>> ad_length_s(AdFormat(length_s=15.0, length_percent=25.0, max_length_s=30.0), 180.0)
+    30.0
     """
-    if ad.length_percent is not None and video_length_s is not None:
-        return video_length_s * ad.length_percent / 100.0
-    return ad.length_s
+    length_s, of_s = ad.length_s, played_s if ad.percent_of == "playback" else video_length_s
+    if ad.length_percent is not None and of_s:
+        length_s = of_s * ad.length_percent / 100.0
+    return min(max(length_s * factor, ad.min_length_s or 0.0), ad.max_length_s or inf)
 
 
 def settled_fields(rule: AdRule) -> dict[str, tuple[Value, ...]]:
@@ -74,17 +96,20 @@ def settled_fields(rule: AdRule) -> dict[str, tuple[Value, ...]]:
     ('muted',)
     """
     settled: dict[str, tuple[Value, ...]] = {"ad_type": (rule.format.type,)}
+    settled["ad_category"], settled["ad_rating"] = (rule.format.category,), (rule.format.rating,)
     if rule.format.length_percent is None:
-        settled["ad_length_s"] = (rule.format.length_s,)
+        settled["ad_length_s"] = (ad_length_s(rule.format, None),)
     scoped = {
         "video_id": rule.scope.videos,
         "category": rule.scope.categories,
         "channel": rule.scope.channels,
         "country": rule.scope.countries,
+        "playlist_id": rule.scope.playlists,
+        "affiliate": rule.scope.affiliates,
     }
     settled.update({field: tuple(values) for field, values in scoped.items() if values})
     action = getattr(rule.insertion, "action", None)
-    if action is not None:
+    if action in ACTIONS:
         settled["last_action"] = (action,)
         if action == "muted":
             settled["muted"] = (True,)

@@ -1,4 +1,4 @@
-"""The compiled reading of rules: criteria, scope, where breaks and series have occasions, caps, plans.
+"""The compiled reading of rules: tallies of what they decided, and criteria; rule_places.py has where they act.
 
 Rules are data here (rule_tables.py lays them out), so that a change of rules compiles nothing. These functions become
 part of session_kernel's loop, whose cached form knows this file's source.
@@ -18,15 +18,23 @@ INFINITE = np.inf
 (
     VIDEO_ID, VIDEO_LENGTH_S, CATEGORY, CHANNEL, VIEW_PLAYED_S, SESSION_LENGTH_S, SESSION_AVERAGE_VIEW_S,
     SESSION_VIDEOS, SESSION_ADS, SESSION_PAUSES, SESSION_SEEKS, SESSION_MUTES, SESSION_SKIPS, SESSION_CLICKS, IS_MUTED,
-    FULLSCREEN, REGISTERED, DEVICE, COUNTRY, HOUR, WEEKDAY, AD_TYPE, AD_LENGTH_S, LAST_ACTION,
-) = range(24)  # fmt: skip
-START, END, SECONDS, PERCENT, CUES, OF_VIEW, OF_SESSION, ACTION = range(8)  # triggers of rules
+    FULLSCREEN, REGISTERED, DEVICE, COUNTRY, HOUR, WEEKDAY, AD_TYPE, AD_LENGTH_S, LAST_ACTION, AD_CATEGORY, AD_RATING,
+    AFFILIATE, REGION, PLAYLIST_ID, PLAYLIST_NUMBER, PROFILE, VIEWER_AVERAGE_VIEW_S, VIEWER_AVERAGE_SESSION_S,
+    VIEWER_PLAYS, SESSION_SITE_ACTIONS, LAST_SITE_ACTION, SESSION_ABANDONS, VIDEO_VIEWS, VIDEO_TREND, VIDEO_RATING,
+    DAY_PART, FIELDS,
+) = range(42)  # fmt: skip
+(  # triggers of rules
+    START, END, SECONDS, PERCENT, CUES, OF_VIEW, OF_SESSION, ACTION, VIDEO_CUES, OF_SHARE, CLIP_START, CLIP_END,
+) = range(12)  # fmt: skip
+FROM_START, FROM_MIDDLE, FROM_END = range(3)  # what seconds of a break count from
+BEFORE_FIRST, BETWEEN, BETWEEN_LISTS, AFTER_LAST = range(4)  # boundaries of clips
 AT_START, AT_END, PLAYED, PASSED, JUMPED, ACTED = range(6)  # how an occasion came about
-LESS, LESS_EQUAL, EQUAL, UNEQUAL, GREATER_EQUAL, GREATER, ONE_OF = range(7)  # relations
+LESS, LESS_EQUAL, EQUAL, UNEQUAL, GREATER_EQUAL, GREATER, ONE_OF, HAS = range(8)  # relations
 HOLDS, FAILS, FAULT = -1, -2, -3  # what criteria come to
 ON_SEEK_ALL, ON_SEEK_LAST, ON_SEEK_NONE = range(3)
-FREE, FREE_LEFT, STAMPS, DECISIONS = range(4)  # the control array; session_kernel has the rest of it
-STAMP, PLANS, BY_VIDEO = range(3)  # the state of Tables
+FREE, FREE_LEFT, STAMPS, DECISIONS, TRACES = range(5)  # the control array; session_kernel has the rest of it
+STAMP, PLANS, BY_VIDEO, BY_PLAYLIST, BY_CUES, TRACING = range(6)  # the state of Tables
+BLANK, COMMA, POINT, ZERO = 32, 44, 46, 48
 
 
 @inner
@@ -69,14 +77,59 @@ def one_more(tallies: Any, control: Any, head: int, rule: int) -> int:
             tallies[at].count += 1
             return head
         last, at = at, tallies[at].next
+    return _append(tallies, control, head, last, rule, 1)
+
+
+@inner
+def _append(  # noqa: PLR0917
+    tallies: Any, control: Any, head: int, last: int, rule: int, count: int
+) -> int:
     at = control[FREE]
     control[FREE] = tallies[at].next
     control[FREE_LEFT] -= 1
-    tallies[at].rule, tallies[at].count, tallies[at].next = rule, 1, -1
+    tallies[at].rule, tallies[at].count, tallies[at].next = rule, count, -1
     if last < 0:
         return int(at)
     tallies[last].next = at
     return head
+
+
+@inner
+def note(tallies: Any, control: Any, head: int, rule: int, count: int) -> int:
+    """Set what the chain says of the rule; the chain's head."""
+    at, last = head, -1
+    while at >= 0:
+        if tallies[at].rule == rule:
+            tallies[at].count = count
+            return head
+        last, at = at, tallies[at].next
+    return _append(tallies, control, head, last, rule, count)
+
+
+@inner
+def note_in_hour(tallies: Any, control: Any, head: int, rule: int, at_ms: int) -> int:
+    """Append one of the rule, at this moment, and give back those at the front that are an hour old; the head."""
+    while head >= 0 and tallies[head].count <= at_ms - HOUR_MS:
+        following = tallies[head].next
+        tallies[head].next = control[FREE]
+        control[FREE] = head
+        control[FREE_LEFT] += 1
+        head = following
+    at, last = head, -1
+    while at >= 0:
+        last, at = at, tallies[at].next
+    return _append(tallies, control, head, last, rule, at_ms)
+
+
+@inner
+def in_hour(tallies: Any, head: int, rule: int, at_ms: int) -> int:
+    """How many of the rule the chain has within the hour before ``at_ms``."""
+    found = 0
+    while head >= 0:
+        if tallies[head].rule == rule and tallies[head].count > at_ms - HOUR_MS:
+            found += 1
+        head = tallies[head].next
+    return found
 
 
 @inner
@@ -94,21 +147,27 @@ def free_chain(tallies: Any, control: Any, head: int) -> None:
 
 
 @inner
-def ad_length_s(rule: Any, duration_s: float) -> float:
-    """Seconds the rule's ad lasts in a video of this length (0: unknown)."""
-    if rule.ad_percent > 0.0 and duration_s > 0.0:
-        return float(duration_s * rule.ad_percent / 100.0)
-    return float(rule.ad_length_s)
+def length_of(ad: Any, s: Any) -> float:
+    """Seconds the ad lasts here."""
+    length_s, of_s = ad.length_s, view_s(s) if ad.of_playback else s.duration_s
+    if ad.percent > 0.0 and of_s > 0.0:
+        length_s = of_s * ad.percent / 100.0
+    return float(min(max(length_s * ad.factor, ad.least_s), ad.most_s))
 
 
 @inner
-def field_value(field: int, s: Any, rule: Any, at_ms: int) -> float:  # noqa: PLR0912 - one for each field
+def _known(number: float) -> float:
+    return number if number > 0.0 else np.nan
+
+
+@inner
+def field_value(tables: Any, field: int, s: Any, rule: Any, at_ms: int) -> float:  # noqa: PLR0912, PLR0915 - each field
     """The field of the session as a number (texts by their row); NaN where it is unknown."""
     value = 0.0
     if field == VIDEO_ID:
         value = float(s.video_id)
     elif field == VIDEO_LENGTH_S:
-        value = s.duration_s if s.duration_s > 0.0 else np.nan
+        value = _known(s.duration_s)
     elif field == CATEGORY:
         value = float(s.category)
     elif field == CHANNEL:
@@ -148,16 +207,75 @@ def field_value(field: int, s: Any, rule: Any, at_ms: int) -> float:  # noqa: PL
     elif field == WEEKDAY:
         value = float((at_ms // DAY_MS + 3) % 7 + 1)  # 1970-01-01 was a Thursday
     elif field == AD_TYPE:
-        value = float(rule.ad_type)
+        value = float(tables.ads[rule.ads].type)
     elif field == AD_LENGTH_S:
-        value = ad_length_s(rule, s.duration_s)
-    else:
+        value = length_of(tables.ads[rule.ads], s)
+    elif field == LAST_ACTION:
         value = float(s.last_action)
+    else:
+        value = _told_value(tables, field, s, rule, at_ms)
     return value
 
 
 @inner
-def _among(numbers: Any, first: int, behind: int, value: float) -> bool:
+def _told_value(tables: Any, field: int, s: Any, rule: Any, at_ms: int) -> float:  # noqa: PLR0912 - one for each field
+    value = 0.0
+    if field == AD_CATEGORY:
+        value = float(tables.ads[rule.ads].category)
+    elif field == AD_RATING:
+        value = tables.ads[rule.ads].rating
+    elif field == AFFILIATE:
+        value = float(s.affiliate)
+    elif field == REGION:
+        value = float(s.region)
+    elif field == PLAYLIST_ID:
+        value = float(s.playlist_id)
+    elif field == PLAYLIST_NUMBER:
+        value = _known(s.playlist_number)
+    elif field == PROFILE:
+        value = float(s.profile)
+    elif field == VIEWER_AVERAGE_VIEW_S:
+        value = s.average_view_s
+    elif field == VIEWER_AVERAGE_SESSION_S:
+        value = s.average_session_s
+    elif field == VIEWER_PLAYS:
+        value = s.plays
+    elif field == SESSION_SITE_ACTIONS:
+        value = float(s.sites)
+    elif field == LAST_SITE_ACTION:
+        value = float(s.last_site)
+    elif field == SESSION_ABANDONS:
+        value = float(s.abandons)
+    elif field == VIDEO_VIEWS:
+        value = s.views
+    elif field == VIDEO_TREND:
+        value = s.trend
+    elif field == VIDEO_RATING:
+        value = s.rating
+    else:
+        value = float(at_ms // (6 * HOUR_MS) % 4)
+    return value
+
+
+@inner
+def _holds_word(letters: Any, offsets: Any, text: int, word: int) -> bool:
+    """Whether one of the text's words, apart by blanks, is this one."""
+    at, end, first, size = offsets[text], offsets[text + 1], offsets[word], offsets[word + 1] - offsets[word]
+    while at + size <= end:
+        k = 0
+        while k < size and letters[at + k] == letters[first + k]:
+            k += 1
+        if k == size and (at + size == end or letters[at + size] == BLANK):
+            return True
+        while at < end and letters[at] != BLANK:
+            at += 1
+        at += 1
+    return False
+
+
+@inner
+def among(numbers: Any, first: int, behind: int, value: float) -> bool:
+    """Whether the value is one of the sorted numbers from ``first`` to before ``behind``."""
     at = first + np.searchsorted(numbers[first:behind], value)
     return bool(at < behind and numbers[at] == value)
 
@@ -167,7 +285,7 @@ def asked(tables: Any, entry: int, s: Any, rule: Any, at_ms: int) -> int:
     """HOLDS, FAILS or FAULT: follow the conditions from ``entry`` on. An unknown value satisfies none."""
     while entry >= 0:
         c = tables.code[entry]
-        value, relation = field_value(c.field, s, rule, at_ms), c.relation
+        value, relation = field_value(tables, c.field, s, rule, at_ms), c.relation
         if relation == LESS:
             holds = value < c.value
         elif relation == LESS_EQUAL:
@@ -181,171 +299,10 @@ def asked(tables: Any, entry: int, s: Any, rule: Any, at_ms: int) -> int:
         elif relation == GREATER:
             holds = value > c.value
         elif relation == ONE_OF:
-            holds = _among(tables.numbers, c.first, c.behind, value)
+            holds = among(tables.numbers, c.first, c.behind, value)
+        elif relation == HAS:
+            holds = _holds_word(tables.letters, tables.offsets, int(value), int(c.value))
         else:
             return FAULT
         entry = c.yes if holds else c.no
     return entry
-
-
-# ---- plans
-
-
-@inner
-def _fits(tables: Any, rule: Any, s: Any) -> bool:
-    """Whether the rule is in scope for the session's play."""
-    looked_at = (s.video_id, s.category, s.channel, s.country)
-    for k in range(4):
-        if rule.scope[k, 1] > rule.scope[k, 0] and not _among(
-            tables.numbers, rule.scope[k, 0], rule.scope[k, 1], looked_at[k]
-        ):
-            return False
-    return bool(asked(tables, rule.fixed, s, rule, 0) == HOLDS)
-
-
-@inner
-def _place(rule: Any, duration_s: float) -> float:
-    """Where in a video of this length a rule with one break has it; negative for nowhere."""
-    at_s = rule.seconds
-    if rule.trigger == PERCENT:
-        at_s = duration_s * rule.seconds / 100.0 if duration_s > 0.0 else -1.0
-    elif at_s < 0.0:
-        at_s = duration_s + rule.seconds if duration_s > 0.0 else -1.0
-    return at_s if duration_s <= 0.0 or at_s <= duration_s else -1.0
-
-
-@inner
-def first_break(tables: Any, rule: Any, after_s: float, duration_s: float) -> float:
-    """The rule's first break after ``after_s``; infinite for none."""
-    if rule.trigger != CUES:
-        at_s = _place(rule, duration_s)
-        return at_s if at_s > after_s and at_s >= 0.0 else INFINITE
-    cues = tables.numbers[rule.first : rule.behind]
-    k = np.searchsorted(cues, after_s, side="right")
-    return cues[k] if k < cues.shape[0] and (duration_s <= 0.0 or cues[k] <= duration_s) else INFINITE
-
-
-@inner
-def _make_plan(tables: Any, plan: Any, members: Any, s: Any) -> None:
-    plan.video_id = s.video_id if tables.state[BY_VIDEO] else -1
-    plan.duration_s, plan.category, plan.channel, plan.country = s.duration_s, s.category, s.channel, s.country
-    plan.min_gap_s = plan.start_gap_s = plan.action_gap_s = INFINITE
-    plan.rules, plan.actions, plan.breaks, plan.series = 0, 0, False, False
-    for k in range(tables.rules.shape[0]):
-        rule = tables.rules[k]
-        if not _fits(tables, rule, s):
-            continue
-        members[plan.rules] = k
-        plan.rules += 1
-        if rule.trigger == START:
-            plan.start_gap_s = min(plan.start_gap_s, rule.min_gap_s)
-        elif rule.trigger == ACTION:
-            plan.action_gap_s = min(plan.action_gap_s, rule.min_gap_s)
-            plan.actions |= 1 << rule.action
-        elif rule.trigger in (OF_VIEW, OF_SESSION):
-            plan.series, plan.min_gap_s = True, min(plan.min_gap_s, rule.min_gap_s)
-        elif rule.trigger != END and first_break(tables, rule, -1.0, s.duration_s) < INFINITE:
-            plan.breaks, plan.min_gap_s = True, min(plan.min_gap_s, rule.min_gap_s)
-
-
-@inner
-def plan_of(tables: Any, control: Any, s: Any) -> int:
-    """The plan for the session's play; made once for all plays alike. All are forgotten when there is no more room."""
-    state, slots = tables.state, tables.slots
-    video_id = s.video_id if state[BY_VIDEO] else np.int32(-1)
-    h = np.uint64(np.int64(s.duration_s * 1000.0))
-    for part in (video_id, s.category, s.channel, s.country):
-        h = (h ^ np.uint64(part + 1)) * np.uint64(0x9E3779B97F4A7C15)
-        h ^= h >> np.uint64(29)
-    mask = np.uint64(slots.shape[0] - 1)
-    slot = h & mask
-    while slots[slot] > 0:
-        p = tables.plans[slots[slot] - 1]
-        if (
-            p.duration_s == s.duration_s
-            and p.video_id == video_id
-            and p.category == s.category
-            and p.channel == s.channel
-            and p.country == s.country
-        ):
-            return int(slots[slot]) - 1
-        slot = (slot + np.uint64(1)) & mask
-    if state[PLANS] == tables.plans.shape[0]:
-        slots[:] = 0
-        state[PLANS] = 0
-        control[STAMPS] += 1
-        state[STAMP] = control[STAMPS]
-        slot = h & mask
-    made = state[PLANS]
-    state[PLANS] += 1
-    slots[slot] = made + 1
-    _make_plan(tables, tables.plans[made], tables.members[made], s)
-    return int(made)
-
-
-# ---- limits, breaks, series
-
-
-@inner
-def below_caps(s: Any, rule: Any, tallies: Any) -> bool:
-    """Whether the rule's caps leave room for another ad."""
-    if rule.per_session >= 0 and tally_of(tallies, s.fired, rule.name) >= rule.per_session:
-        return False
-    return bool(rule.per_video < 0 or tally_of(tallies, s.fired_view, rule.name) < rule.per_video)
-
-
-@inner
-def _moment(numbers: Any, rule: Any, number: int) -> float:
-    """The played seconds of occasion ``number`` (at least 1) of a series."""
-    listed = rule.behind - rule.first
-    if number <= listed:
-        return float(numbers[rule.first + number - 1])
-    return float((numbers[rule.behind - 1] if listed else 0.0) + (number - listed) * rule.seconds)
-
-
-@inner
-def _passed(numbers: Any, rule: Any, played_s: float) -> int:
-    """How many occasions of a series lie at or before ``played_s``."""
-    listed = rule.behind - rule.first
-    last_s = numbers[rule.behind - 1] if listed else 0.0
-    if listed and played_s < last_s:
-        return int(np.searchsorted(numbers[rule.first : rule.behind], played_s, side="right"))
-    number = listed + max(0, int((played_s - last_s) / rule.seconds))
-    while _moment(numbers, rule, number + 1) <= played_s:
-        number += 1
-    while number > listed and _moment(numbers, rule, number) > played_s:
-        number -= 1
-    return int(number)
-
-
-@inner
-def occasion(numbers: Any, rule: Any, before_s: float, played_s: float) -> int:
-    """The last occasion of a series after ``before_s`` and at or before ``played_s``; 0 where there is none.
-
-    Several passed at once (a lost heartbeat) are one occasion: an ad cannot be put into the past."""
-    number = _passed(numbers, rule, played_s)
-    return number if number > 0 and _moment(numbers, rule, number) > before_s else 0
-
-
-@inner
-def next_moment_s(tables: Any, plan: int, view_s: float, session_s: float) -> float:
-    """The seconds of the session played when the next occasion of a series comes, if this video plays on."""
-    of_view, of_session = INFINITE, INFINITE
-    for k in range(tables.plans[plan].rules):
-        rule = tables.rules[tables.members[plan, k]]
-        if rule.trigger == OF_VIEW:
-            of_view = min(of_view, _moment(tables.numbers, rule, _passed(tables.numbers, rule, view_s) + 1))
-        elif rule.trigger == OF_SESSION:
-            of_session = min(of_session, _moment(tables.numbers, rule, _passed(tables.numbers, rule, session_s) + 1))
-    return min(session_s + (of_view - view_s), of_session)
-
-
-@inner
-def next_break_s(tables: Any, plan: int, after_s: float, duration_s: float) -> float:
-    """The first break of any rule after ``after_s``."""
-    found = INFINITE
-    for k in range(tables.plans[plan].rules):
-        rule = tables.rules[tables.members[plan, k]]
-        if rule.trigger in (SECONDS, PERCENT, CUES):
-            found = min(found, first_break(tables, rule, after_s, duration_s))
-    return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cuepoint.models.rule_fields import FIELDS, FieldKind, Value
-from cuepoint.schemas.rules import All, Compare, CriteriaTree, Not, OneOf
+from cuepoint.schemas.rules import All, Compare, CriteriaTree, Has, Not, OneOf
 
 MAX_CONJUNCTIONS = 4096
 
@@ -30,8 +30,9 @@ class Range(NamedTuple):
 
 def conjunctions(tree: CriteriaTree, negated: bool = False) -> list[tuple[Literal, ...]] | None:
     """The tree as alternatives of literals that hold together; None where there would be more than MAX_CONJUNCTIONS."""
-    if isinstance(tree, Compare):
-        return [(Literal(tree.field, tree.is_, (tree.value,), negated),)]
+    if isinstance(tree, Compare | Has):
+        relation = "has" if isinstance(tree, Has) else tree.is_
+        return [(Literal(tree.field, relation, (tree.value,), negated),)]
     if isinstance(tree, OneOf):
         return [(Literal(tree.field, "in", tuple(tree.values), negated),)]
     if isinstance(tree, Not):
@@ -110,7 +111,9 @@ def holds(literal: Literal, value: Value) -> bool:
     if value is None:
         return literal.negated
     relation, wanted = literal.relation, literal.values[0]
-    if relation == "in":
+    if relation == "has":
+        found = wanted in str(value).split(" ")
+    elif relation == "in":
         found = value in literal.values
     elif relation in ("==", "!="):
         found = (value == wanted) == (relation == "==")
@@ -134,6 +137,8 @@ def _candidates(kind: FieldKind, group: list[Literal], settled: tuple[Value, ...
     if kind.kind == "flag":
         return [True, False]
     named = [value for literal in group for value in literal.values]
+    if kind.kind == "words":
+        return [" ".join(str(literal.values[0]) for literal in group if not literal.negated)]
     if kind.kind == "text":
         return list(kind.names) if kind.names is not None else [*named, "\x00none of those named"]
     numbers = sorted({float(v) for v in named if isinstance(v, int | float)} | {kind.low})

@@ -10,7 +10,8 @@ from typing import get_args
 from cuepoint.models import session_occasions as occasions
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_criteria import fields_of
-from cuepoint.models.rule_fields import FIELDS, Value
+from cuepoint.models.rule_fields import DAY_PARTS, FIELDS, Value
+from cuepoint.models.rule_kind import place_of
 from cuepoint.models.rule_series import Series
 from cuepoint.models.rule_text import describe_insertion
 from cuepoint.schemas.playback import PlayerEventKind
@@ -40,7 +41,9 @@ class Says:
 
     def __init__(self, rule: AdRule, series: Series) -> None:
         self._text, self._series = describe_insertion(rule.insertion), series
-        self.asks = tuple((field, _say(field)) for field in fields_of(rule.criteria))
+        self.place = place_of(rule.insertion)
+        self.formats = (rule.format, *(other.format or rule.format for other in rule.adapt))
+        self.asks = tuple((field, say_of(field)) for field in fields_of(rule.criteria))
         self.named = lru_cache(_SAID_OF_A_RULE)(self._named)
 
     def _named(self, how: int, where: float) -> tuple[str, str]:
@@ -50,19 +53,24 @@ class Says:
         elif how in (occasions.PASSED, occasions.JUMPED):
             name, why = f"at{where!r}", f"{'passed' if how == occasions.PASSED else 'jumped over'} {where:g} s"
         elif how == occasions.PLAYED:
-            name, why = f"n{int(where)}", f"{self._series.moment(int(where)):g} s played"
+            listed = self._series.moments or self._series.interval_s
+            name = f"n{int(where)}"
+            why = f"{self._series.moment(int(where)):g} s played" if listed else "so much of it was played"
         else:
             name, why = "action", KINDS[int(where)]
         return name, f"{self._text}: {why}"
 
 
-def _say(field: str) -> Say:
+def say_of(field: str) -> Say:
+    """How a field's number is told."""
     kind = FIELDS[field]
     if kind.kind == "flag":
         return lambda value, _: bool(value)
+    if field == "day_part":
+        return lambda value, _: DAY_PARTS[int(value)]
     if field == "last_action":
         return lambda value, _: KINDS[int(value)] if value else ""
-    if kind.kind == "text":
+    if kind.kind in ("text", "words"):
         return lambda value, texts: texts[int(value)]
     if kind.whole:
         return lambda value, _: int(value)

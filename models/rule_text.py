@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from cuepoint.schemas.rules import (
+    Adaptation,
     AdFormat,
     AdRule,
     All,
     AnyOf,
     AtCuePoints,
     AtEnd,
+    AtMiddle,
     AtPercent,
     AtSeconds,
     AtStart,
+    BetweenClips,
+    ByLength,
     Compare,
     CriteriaTree,
     Every,
+    Has,
     InsertionPoint,
     Not,
     OneOf,
@@ -34,6 +39,7 @@ def describe_rule(rule: AdRule) -> str:
     parts = [f"{describe_format(rule.format)} {describe_insertion(rule.insertion)}"]
     if not (isinstance(rule.criteria, All) and not rule.criteria.of):
         parts[0] += f", if {describe_criteria(rule.criteria)}"
+    parts += [describe_adaptation(other) for other in rule.adapt]
     parts += _limits(rule) + _where_and_when(rule)
     return "; ".join(parts)
 
@@ -44,9 +50,32 @@ def describe_format(ad: AdFormat) -> str:
     >>> describe_format(AdFormat(type="ticker", screen="bottom", length_s=20.0))
     'ticker of 20 s at the bottom'
     """
-    length = f"{ad.length_s:g} s" if ad.length_percent is None else f"{ad.length_percent:g} % of the video"
-    places = {"full": "", "beside": " beside the player", "bottom": " at the bottom"}
-    return f"{ad.type} of {length}" + places.get(ad.screen, f" {ad.screen.replace('_', ' ')}")
+    length = f"{ad.length_s:g} s"
+    if ad.length_percent is not None:
+        length = f"{ad.length_percent:g} % of the {'video' if ad.percent_of == 'video' else 'seconds played'}"
+    bounds = ((ad.min_length_s, "at least"), (ad.max_length_s, "at most"))
+    length += "".join(f", {word} {bound:g} s" for bound, word in bounds if bound is not None)
+    places = {
+        "full": "", "beside": " beside the player", "bottom": " at the bottom", "skin": " on the player's skin",
+        "page": " on the page", "window": " in a window of its own",
+    }  # fmt: skip
+    shared = f" for up to {ad.pod_ads} ads" if ad.pod_ads > 1 else ""
+    about = f" ({ad.category})" if ad.category else ""
+    return f"{ad.type} of {length}" + places.get(ad.screen, f" {ad.screen.replace('_', ' ')}") + shared + about
+
+
+def describe_adaptation(other: Adaptation) -> str:
+    """What changes, and when.
+
+    >>> describe_adaptation(Adaptation(when=Compare(field="muted", value=True), share=0.5, length_factor=2.0))
+    'if muted == true: 50 % of its occasions, 200 % of the length'
+    """
+    changes = [describe_format(other.format)] if other.format is not None else []
+    changes += [f"{other.share * 100:g} % of its occasions"] if other.share < 1.0 else []
+    changes += [f"{other.length_factor * 100:g} % of the length"] if other.length_factor != 1.0 else []
+    changes += [f"{other.delay_s:g} s later"] if other.delay_s else []
+    changes += [f"at least {other.min_gap_s:g} s after any ad"] if other.min_gap_s is not None else []
+    return f"if {describe_criteria(other.when)}: {', '.join(changes)}"
 
 
 def describe_insertion(place: InsertionPoint) -> str:
@@ -55,23 +84,37 @@ def describe_insertion(place: InsertionPoint) -> str:
     >>> describe_insertion(Progressive(intervals_s=[10.0, 20.0, 30.0]))
     'every 10, 20, 30 s played (the next from each 60 s on)'
     """
-    fixed = {AtStart: "before the video", AtEnd: "after the video"}.get(type(place))
+    fixed = {AtStart: "before the video", AtEnd: "after the video", AtMiddle: "at the middle"}.get(type(place))
     if fixed is not None:
         return fixed
     if isinstance(place, AtSeconds):
-        from_end = " before the end" if place.seconds < 0 else ""
-        return f"at {abs(place.seconds):g} s{from_end}"
+        origin = "end" if place.from_ == "start" and place.seconds < 0 else place.from_
+        word = "before" if place.seconds < 0 else "after"
+        return f"at {abs(place.seconds):g} s" + (f" {word} the {origin}" if origin != "start" else "")
     if isinstance(place, AtPercent):
-        return f"at {place.percent:g} % of the video"
-    if isinstance(place, AtCuePoints):
-        shown = ", ".join(f"{position:g}" for position in sorted(place.positions_s)[:5])
-        return f"at the cue points {shown}{', ...' if len(place.positions_s) > 5 else ''} s"
-    return _frequency(place)
+        return f"at {place.percent:g} % of the video" + (" played" if place.of == "playback" else "")
+    return _boundary(place) if isinstance(place, BetweenClips | AtCuePoints) else _frequency(place)
+
+
+def _boundary(place: BetweenClips | AtCuePoints) -> str:
+    if isinstance(place, BetweenClips):
+        nth = f" (every {place.every})" if place.every > 1 else ""
+        names = {"before": "before the first clip", "after": "after the last clip", "between": "between clips"}
+        return names.get(place.place, "between playlists") + nth
+    word = "before" if place.offset_s < 0 else "after"
+    offset = f"{abs(place.offset_s):g} s {word} " if place.offset_s else "at "
+    if not place.positions_s:
+        return f"{offset}the video's cue points"
+    shown = ", ".join(f"{position:g}" for position in sorted(place.positions_s)[:5])
+    return f"{offset}the cue points {shown}{', ...' if len(place.positions_s) > 5 else ''} s"
 
 
 def _frequency(place: InsertionPoint) -> str:
     if isinstance(place, Every):
         return f"after every {place.seconds:g} s played"
+    if isinstance(place, ByLength):
+        steps = [(f"up to {step.up_to_s:g} s" if step.up_to_s else "longer", step.seconds) for step in place.steps]
+        return "after every " + ", ".join(f"{seconds:g} s ({name})" for name, seconds in steps) + " played, by length"
     if isinstance(place, Progressive):
         series = ", ".join(f"{interval:g}" for interval in place.intervals_s)
         return f"every {series} s played (the next from each {place.window_s:g} s on)"
@@ -91,6 +134,8 @@ def describe_criteria(tree: CriteriaTree, inner: bool = False) -> str:
     """
     if isinstance(tree, Compare):
         return f"{tree.field} {tree.is_} {_value(tree.value)}"
+    if isinstance(tree, Has):
+        return f"{tree.field} has {tree.value}"
     if isinstance(tree, OneOf):
         return f"{tree.field} in ({', '.join(_value(value) for value in tree.values)})"
     if isinstance(tree, Not):
@@ -108,8 +153,12 @@ def _value(value: str | float | bool) -> str:
 
 
 def _limits(rule: AdRule) -> list[str]:
-    caps = [(rule.limits.per_session, "a session"), (rule.limits.per_video, "a video")]
+    limits = rule.limits
+    caps = [(limits.per_session, "a session"), (limits.per_video, "a video"), (limits.per_hour, "an hour")]
+    caps.append((limits.pod_ads, "together"))
     parts = [f"at most {cap} {span}" for cap, span in caps if cap is not None]
+    parts += [f"at most {limits.pod_length_s:g} s together"] if limits.pod_length_s else []
+    parts += [f"at least {limits.separation_s:g} s after its category"] if limits.separation_s else []
     if rule.limits.min_gap_s:
         parts.append(f"at least {rule.limits.min_gap_s:g} s after any ad")
     return parts
@@ -122,6 +171,8 @@ def _where_and_when(rule: AdRule) -> list[str]:
         ("categories", scope.categories),
         ("channels", scope.channels),
         ("in", scope.countries),
+        ("playlists", scope.playlists),
+        ("affiliates", scope.affiliates),
     )
     parts = [f"{name} {', '.join(values)}" for name, values in named if values]
     parts += [

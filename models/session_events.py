@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -12,7 +13,7 @@ from cuepoint.models.report_columns import Located
 from cuepoint.models.report_kernel import rows_of
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_says import KINDS
-from cuepoint.models.session_parser import CHOICES, EVENT, LENGTH_BITS, SESSION, TEXTS, VIDEO, parse_events
+from cuepoint.models.session_parser import CHOICES, EVENT, EXTRAS, LENGTH_BITS, SESSION, TEXTS, VIDEO, parse_events
 from cuepoint.schemas.codec import decoder, explain, type_name
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
@@ -92,6 +93,11 @@ def _read_exactly(events: Events, k: int, value: bytes, names: Names) -> None:
     cell["duration_s"], cell["registered"] = event.duration_s or 0.0, event.registered
     cell["ad"] = AD_TYPES.index(event.ad_type) + 1 if event.ad_type else 0
     cell["kind"], cell["read"] = KINDS.index(event.kind), True
+    extras = [getattr(event, name) for name in EXTRAS]
+    cell["extra"] = True
+    cell["extras"] = [nan if value is None else value for value in extras]
     for column, name in enumerate(TEXTS):
         text = getattr(event, name)
+        if isinstance(text, list):
+            text = ",".join(f"{position_s:.6f}" for position_s in text)
         events.texts[k, column] = -1 if text is None else names.row(text)

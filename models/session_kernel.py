@@ -13,25 +13,43 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from cuepoint.models import rule_kernel, session_occasions
+import numpy as np
+
+from cuepoint.models import rule_kernel, rule_places, session_facts, session_occasions
 from cuepoint.models.compiled import inner, loop
 from cuepoint.models.rule_kernel import (
     ACTION,
+    CLIP_END,
+    CLIP_START,
     DECISIONS,
     END,
     FREE_LEFT,
     STAMP,
     START,
+    TRACES,
+    TRACING,
     free_chain,
     gap_s,
-    plan_of,
     played_s,
     view_s,
+)
+from cuepoint.models.rule_places import plan_of
+from cuepoint.models.session_facts import (
+    RULE_ID,
+    SESSION_ID,
+    VALUE,
+    VIDEO_ID,
+    count,
+    learn_video,
+    learn_viewer,
+    open_view,
 )
 from cuepoint.models.session_occasions import (  # fmt: skip
     ACTED,
     AD_CLICKED,
+    AD_COMPLETED,
     AD_SKIPPED,
+    AD_STARTED,
     AT_END,
     AT_START,
     CLICKED,
@@ -54,22 +72,23 @@ from cuepoint.models.session_occasions import (  # fmt: skip
     add_due,
     all_due,
     breaks_due,
+    clips_due,
     decide,
     go_on,
     look_ahead,
     seek,
+    trace_outside,
 )
 
 MAX_MISSING = 64  # sequence numbers remembered as lost, so that a late event is told from a repeat
 SWEEP_MS = 60_000
-SESSION_ID, VIDEO_ID, CATEGORY, CHANNEL, DEVICE, COUNTRY, VALUE, RULE_ID = range(8)  # columns of an event's texts
 CLOSED, TOO_MANY, NO_VIDEO, BAD_POSITION, BAD_FROM_POSITION = range(1, 6)  # why an event is refused
 DONE, SWEEP, RULES, FULL = range(4)  # why the loop stopped
 # the control array, behind what rule_kernel needs: where the loop stands, what it counted, what bounds it
 (
     NEXT, CLOCK, SWEPT_AT, SESSIONS, REFUSALS, REPEATS, LATE, TIMEOUT, GRACE, SKEW, MAX_SESSIONS, SINCE,
     BEFORE, ASKED_AT, CONTROLS,
-) = range(4, 19)  # fmt: skip
+) = range(5, 20)  # fmt: skip
 APPLIED, ABSORBED = 1, 2  # outcomes
 FORGOTTEN = -2  # of a session's row: it was closed for good
 
@@ -78,36 +97,28 @@ FORGOTTEN = -2  # of a session's row: it was closed for good
 
 
 @inner
-def _count(s: Any, kind: int) -> None:
-    if kind == PAUSED:
-        s.pauses += 1
-    elif kind in (SEEKED, REWOUND):
-        s.seeks += 1
-    elif kind == MUTED:
-        s.mutes += 1
-    elif kind == AD_SKIPPED:
-        s.skips += 1
-    elif kind in (AD_CLICKED, CLICKED):
-        s.clicks += 1
-
-
-@inner
 def _act(tables: Any, s: Any, e: Any, texts: Any, action: int, due: Any, n: int) -> int:
     """What an event asks for besides moving the position; ``action`` 0: the viewer did nothing rules wait for."""
-    _count(s, e.kind)
+    count(s, e.kind)
     if e.kind in (MUTED, UNMUTED):
         s.muted = e.kind == MUTED
     elif e.kind in (FULLSCREEN_ENTERED, FULLSCREEN_LEFT):
         s.fullscreen = e.kind == FULLSCREEN_ENTERED
     if not action:
         return n
-    s.last_action = action
+    said = texts[VALUE]
+    if action >= AD_STARTED:
+        said = texts[RULE_ID]
+    else:
+        s.last_action = action
+        if action == SITE_ACTION:
+            s.last_site = said
     if not tables.plans[s.plan].actions >> action & 1 or gap_s(s) < tables.plans[s.plan].action_gap_s:
         return n
     for k in range(tables.plans[s.plan].rules):
         r = tables.members[s.plan, k]
         rule = tables.rules[r]
-        if rule.trigger == ACTION and rule.action == action and (rule.value == 0 or rule.value == texts[VALUE]):
+        if rule.trigger == ACTION and rule.action == action and (not rule.value or rule.value == said):
             n = add_due(due, n, r, s.position_s, e.seq, ACTED, float(action))
     return n
 
@@ -115,7 +126,9 @@ def _act(tables: Any, s: Any, e: Any, texts: Any, action: int, due: Any, n: int)
 @inner
 def _action(kind: int) -> int:
     """The action an event that is no seek stands for; 0 for none."""
-    acts = kind in (PAUSED, RESUMED, MUTED, FULLSCREEN_ENTERED, HOVERED, CLICKED, SITE_ACTION)
+    acts = kind in (PAUSED, RESUMED, MUTED, FULLSCREEN_ENTERED, HOVERED, CLICKED, SITE_ACTION) or (
+        kind in (AD_COMPLETED, AD_SKIPPED, AD_CLICKED)
+    )
     return kind if acts else 0
 
 
@@ -129,26 +142,6 @@ def _note_lost(s: Any, missing: Any, seq: int) -> None:
     for k in range(more):
         missing[held - drop + k] = first + k
     s.missing = held - drop + more
-
-
-@inner
-def _learn_viewer(s: Any, e: Any, texts: Any) -> None:
-    s.registered = s.registered or e.registered
-    if texts[DEVICE]:
-        s.device = texts[DEVICE]
-    if texts[COUNTRY]:
-        s.country, s.plan = texts[COUNTRY], -1
-
-
-@inner
-def _open_view(s: Any, e: Any, texts: Any, tallies: Any, control: Any) -> None:
-    played = played_s(s)
-    s.view_seq, s.videos, s.video_id, s.duration_s = e.seq, s.videos + 1, texts[VIDEO_ID], e.duration_s
-    s.category, s.channel = texts[CATEGORY], texts[CHANNEL]
-    s.position_s = s.run_from_s = s.reached_s = e.position_s
-    s.view_base_s, s.session_base_s, s.completed, s.plan = 0.0, played, False, -1
-    free_chain(tallies, control, s.fired_view)
-    s.fired_view = -1
 
 
 @inner
@@ -206,9 +199,9 @@ def _advance(
         _note_lost(s, missing, e.seq)
     s.seq, s.reached_s = e.seq, max(s.reached_s, s.position_s)
     if opens or kind == SESSION_STARTED:
-        _learn_viewer(s, e, texts)
+        learn_viewer(s, e, texts)
     if opens:
-        _open_view(s, e, texts, state.tallies, control)
+        open_view(s, e, texts, state.tallies, control)
     if s.video_id < 0:
         _act(tables, s, e, texts, 0, due, 0)
         return True
@@ -229,9 +222,12 @@ def _react(
     """The occasions an event of a session with a plan makes due, what is decided, and how far one can look ahead."""
     kind, due, tallies = e.kind, state.due, state.tallies
     action, n = _action(kind), 0
+    if opens and tables.state[TRACING]:
+        trace_outside(tables, s, event, at_ms, state, out)
     if opens and kind == VIDEO_STARTED:  # a play that began in another way came in the middle: no place for a pre-roll
         if gap_s(s) >= tables.plans[s.plan].start_gap_s:
             n = all_due(tables, s, START, AT_START, due, n)
+            n = clips_due(tables, s, CLIP_START, AT_START, due, n)
         if s.position_s == 0.0:
             n = breaks_due(tables, s, -1.0, 0.0, False, due, n)
     if kind in (SEEKED, REWOUND):
@@ -241,6 +237,7 @@ def _react(
     if kind == VIDEO_COMPLETED and not s.completed:
         s.completed = True
         n = all_due(tables, s, END, AT_END, due, n)
+        n = clips_due(tables, s, CLIP_END, AT_END, due, n)
     if kind != PROGRESSED:
         n = _act(tables, s, e, texts, action, due, n)
     if n:
@@ -260,11 +257,12 @@ def _absorb(s: Any, missing: Any, e: Any, texts: Any) -> bool:
     for k in range(at + 1, s.missing):
         missing[k - 1] = missing[k]
     s.missing -= 1
-    _count(s, e.kind)
+    count(s, e.kind)
     if e.kind == SESSION_STARTED and not s.device and not s.country:
-        _learn_viewer(s, e, texts)
+        learn_viewer(s, e, texts)
     if e.kind == VIDEO_STARTED and texts[VIDEO_ID] == s.video_id and s.duration_s == 0.0:
-        s.duration_s, s.category, s.channel = e.duration_s, texts[CATEGORY], texts[CHANNEL]
+        s.duration_s = e.duration_s
+        learn_video(s, e, texts)
         s.plan, s.quiet_until_s = -1, -1.0
     return True
 
@@ -274,11 +272,15 @@ def _open(s: Any, missing: Any, e: Any, session_id: int, closes_at: int) -> None
     s.session_id, s.first_seq, s.seq, s.closes_at = session_id, e.seq, e.seq - 1, closes_at
     s.ended = s.registered = s.completed = s.muted = s.fullscreen = False
     s.device = s.country = s.category = s.channel = s.last_action = 0
+    s.affiliate = s.region = s.profile = s.last_site = s.playlist_id = s.playlist_before = s.cue_points_s = 0
+    s.playlist_number = s.playlist_length = s.sites = s.abandons = s.pod_ads = 0
+    s.views = s.trend = s.rating = s.average_view_s = s.average_session_s = s.plays = np.nan
+    s.pod_s = 0.0
     s.video_id, s.duration_s, s.view_seq = -1, 0.0, -1
     s.videos = s.reopened = s.pauses = s.seeks = s.mutes = s.skips = s.clicks = s.ads = 0
     s.position_s = s.reached_s = s.run_from_s = s.view_base_s = s.session_base_s = 0.0
     s.ad_at_s = s.quiet_until_s = s.moment_s = -1.0
-    s.fired = s.fired_view = s.plan = s.plan_of = -1
+    s.fired = s.fired_view = s.hours = s.rivals = s.plan = s.plan_of = -1
     first = max(0, e.seq - MAX_MISSING)
     for k in range(e.seq - first):
         missing[k] = first + k
@@ -354,15 +356,18 @@ def _compiled(_sources: int) -> tuple[Callable[..., int], Callable[..., None]]:
 
     @loop
     def run(tables: Any, events: Any, texts: Any, stamps: Any, state: Any, out: Any) -> int:
-        """Take in events (n,) EVENT with texts (n, 8) int32, from control[NEXT] on; DONE, or why it stopped before the
+        """Take in events (n,) EVENT with texts (n, 13) int32, from control[NEXT] on; DONE, or why it stopped before the
         event at control[NEXT]. ``stamps`` (n,) int64 are the broker's times (ms; 0 or less: none)."""
         _sources  # noqa: B018
         control, room = state.control, state.due.shape[0]
+        links = room + 3 * tables.ads.shape[0]
         while control[NEXT] < events.shape[0]:
             i = control[NEXT]
             if events[i].read:
-                full = control[DECISIONS] + room > out.decisions.shape[0]
-                if full or control[REFUSALS] == out.refusals.shape[0] or control[FREE_LEFT] < 2 * tables.rules.shape[0]:
+                full = control[DECISIONS] + room > out.decisions.shape[0] or control[FREE_LEFT] < links
+                if tables.state[TRACING]:
+                    full = full or control[TRACES] + room + tables.rules.shape[0] > out.traces.shape[0]
+                if full or control[REFUSALS] == out.refusals.shape[0]:
                     return FULL
                 why = _step(tables, events, texts, stamps, i, state, out)
                 if why != DONE:
@@ -376,9 +381,11 @@ def _compiled(_sources: int) -> tuple[Callable[..., int], Callable[..., None]]:
         for row in gone:
             free_chain(tallies, control, sessions[row].fired)
             free_chain(tallies, control, sessions[row].fired_view)
+            free_chain(tallies, control, sessions[row].hours)
+            free_chain(tallies, control, sessions[row].rivals)
 
     return run, release
 
 
-_OTHERS = inspect.getsource(rule_kernel) + inspect.getsource(session_occasions)
+_OTHERS = "".join(map(inspect.getsource, (rule_kernel, rule_places, session_facts, session_occasions)))
 run, release = _compiled(zlib.crc32(_OTHERS.encode()))

@@ -31,8 +31,18 @@ TEXTS = (
     "country",
     "action",
     "rule_id",
+    "playlist_id",
+    "cue_points_s",  # as they stand between the brackets
+    "affiliate",
+    "region",
+    "profile",
 )  # columns of spans and texts
-SESSION, VIDEO, CATEGORY, CHANNEL, DEVICE, COUNTRY, ACTION, RULE = range(len(TEXTS))
+SESSION, VIDEO, CATEGORY, CHANNEL, DEVICE, COUNTRY, ACTION, RULE, PLAYLIST, CUES, AFFILIATE, REGION, PROFILE = range(
+    len(TEXTS)
+)
+EXTRAS = (
+    "playlist_number", "playlist_length", "views", "trend", "rating", "average_view_s", "average_session_s", "plays",
+)  # fmt: skip
 LENGTH_BITS = 13  # of a span, which is start << LENGTH_BITS | length
 EVENT = np.dtype(
     [
@@ -43,28 +53,39 @@ EVENT = np.dtype(
         ("kind", "u1"),
         ("ad", "u1"),  # which of the ad types, from 1 on; 0: not given
         ("registered", "?"), ("read", "?"),
+        ("extra", "?"),  # whether any of EXTRAS is given; else extras say nothing
+        ("extras", "f8", (len(EXTRAS),)),  # NaN: not given
     ],
     align=True,
 )  # fmt: skip
 
 _WORD, _PADDING = 8, 16
-_QUOTE, _BACKSLASH, _BLANK, _LAST_PLAIN, _ZERO, _NINE, _POINT, _END = 34, 92, 32, 126, 48, 57, 46, 125
-_LONGEST_ID, _LONGEST_TEXT, _MOST_DIGITS = 128, 512, 15
-_MAX_SEQ, _MAX_MS, _MAX_S = 2**31, 253_402_300_799_999, 1e6
+_QUOTE, _BACKSLASH, _BLANK, _LAST_PLAIN, _ZERO, _NINE, _POINT, _END, _COMMA, _BRACKET = (
+    34, 92, 32, 126, 48, 57, 46, 125, 44, 93,
+)  # fmt: skip
+_LONGEST_ID, _LONGEST_TEXT, _MOST_DIGITS, _MOST_POSITIONS = 128, 512, 15, 100
+_MAX_SEQ, _MAX_MS, _MAX_S, _MAX_AMOUNT, _MAX_NUMBER = 2**31, 253_402_300_799_999, 1e6, 1e9, 10**6
 _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 _FIELDS = (
     '{"type":"player-event.v1","event_id":"', ',"session_id":"', ',"seq":', ',"kind":"', ',"at":', ',"received_at":',
     ',"video_id":"', ',"position_s":', ',"from_position_s":', ',"duration_s":', ',"category":"', ',"channel":"',
     ',"viewer_id":"', ',"registered":', ',"device":"', ',"country":"', ',"action":"', ',"decision_id":"',
     ',"rule_id":"', ',"ad_type":"',
+    ',"playlist_id":"', ',"playlist_number":', ',"playlist_length":', ',"cue_points_s":[', ',"views":', ',"trend":',
+    ',"rating":', ',"affiliate":"', ',"region":"', ',"profile":"', ',"average_view_s":', ',"average_session_s":',
+    ',"plays":',
 )  # fmt: skip
-_NUMBER, _IDENTIFIER, _TEXT, _FLAG, _CHOICE = range(5)
+_NUMBER, _IDENTIFIER, _TEXT, _FLAG, _CHOICE, _LIST, _WHOLE, _SECONDS, _AMOUNT = range(9)
 # of the optional fields, from received_at on: what they are, and their column of TEXTS (-1: only looked at)
 _KIND_OF = np.array(
     [_NUMBER, _IDENTIFIER, _NUMBER, _NUMBER, _NUMBER, _TEXT, _TEXT, _IDENTIFIER, _FLAG, _TEXT, _TEXT, _TEXT,
-     _IDENTIFIER, _IDENTIFIER, _CHOICE]
+     _IDENTIFIER, _IDENTIFIER, _CHOICE,
+     _IDENTIFIER, _WHOLE, _WHOLE, _LIST, _AMOUNT, _AMOUNT, _AMOUNT, _TEXT, _TEXT, _TEXT, _SECONDS, _SECONDS, _AMOUNT]
 )  # fmt: skip
-_COLUMN_OF = np.array([-1, VIDEO, -1, -1, -1, CATEGORY, CHANNEL, -1, -1, DEVICE, COUNTRY, ACTION, -1, RULE, -1])
+_COLUMN_OF = np.array(
+    [-1, VIDEO, -1, -1, -1, CATEGORY, CHANNEL, -1, -1, DEVICE, COUNTRY, ACTION, -1, RULE, -1,
+     PLAYLIST, 0, 1, CUES, 2, 3, 4, AFFILIATE, REGION, PROFILE, 5, 6, 7]  # of numbers: which of the extras
+)  # fmt: skip
 _RECEIVED, _POSITION, _FROM, _DURATION = 0, 2, 3, 4  # of the optional fields, the numbers
 
 
@@ -183,7 +204,41 @@ def _number_into(event: Any, option: int, buffer: Any, p: int, end: int) -> int:
 
 
 @inner
-def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ads_at: Any) -> int:
+def _extra_into(event: Any, kind: int, which: int, buffer: Any, p: int, end: int) -> int:
+    """Reads one of EXTRAS; where it ends or -1."""
+    if not event.extra:
+        event.extra = True
+        for k in range(event.extras.shape[0]):
+            event.extras[k] = np.nan
+    if kind == _WHOLE:
+        whole, p = _whole(buffer, p, end, _MAX_NUMBER)
+        event.extras[which] = float(whole)
+        return p
+    value, behind, p = _number(buffer, p, end)
+    event.extras[which] = value / _POWERS[behind]
+    return p if event.extras[which] <= (_MAX_AMOUNT if kind == _AMOUNT else _MAX_S) else -1
+
+
+@inner
+def _list(buffer: Any, p: int, end: int) -> int:
+    """Where a list of plain positions ends (its bracket); -1 where it has anything else, or too much."""
+    k, found = p, 0
+    while k < min(end, p + _LONGEST_TEXT) and found < _MOST_POSITIONS:
+        if buffer[np.uint64(k)] == _BRACKET:
+            return k
+        value, behind, q = _number(buffer, k, end)
+        if q < 0 or value / _POWERS[behind] > _MAX_S:
+            return -1
+        if buffer[np.uint64(q)] == _COMMA and buffer[np.uint64(q + 1)] != _BRACKET:
+            q += 1
+        elif buffer[np.uint64(q)] != _BRACKET:
+            return -1
+        k, found = q, found + 1
+    return -1
+
+
+@inner
+def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ads_at: Any) -> int:  # noqa: PLR0912 - one for each kind
     """Read the optional fields from ``p`` on; where they end, -1 for what is not in its plain form."""
     for option in range(_KIND_OF.shape[0]):
         if buffer[np.uint64(p)] == _END:
@@ -203,6 +258,15 @@ def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ad
             which, p = _one_of(buffer, p, ads, ads_at)
             event.ad = which + 1
             p = p if which >= 0 else -1
+        elif kind == _LIST:
+            q = _list(buffer, p, end)
+            if q < 0:
+                return -1
+            if q > p:
+                spans[_COLUMN_OF[option]] = p << LENGTH_BITS | (q - p)
+            p = q + 1
+        elif kind >= _WHOLE:
+            p = _extra_into(event, kind, _COLUMN_OF[option], buffer, p, end)
         else:
             an_id = kind == _IDENTIFIER
             q = _quoted(buffer, p, end, _BLANK + 1 if an_id else _BLANK, _LONGEST_ID if an_id else _LONGEST_TEXT)
@@ -262,7 +326,7 @@ def parse_events(buffer: Any, starts: Any, ends: Any, first: int, choices: Any, 
         i = first + k
         event = events[k]
         event.received_at, event.position_s, event.from_s, event.duration_s = 0, 0.0, -1.0, 0.0
-        event.registered, event.ad = False, 0
+        event.registered, event.ad, event.extra = False, 0, False
         spans[k, :] = 0
         in_reach = ends[i] + _WORD <= buffer.shape[0]  # what is compared word by word may be looked at a word too far
         event.read = in_reach and _event(buffer, starts[i], ends[i], event, spans[k], choices)

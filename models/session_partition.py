@@ -12,27 +12,27 @@ from cuepoint.models import session_kernel as kernel
 from cuepoint.models.report_columns import Located, locate
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_book import ActiveRules, RuleBook
-from cuepoint.models.rule_kernel import DECISIONS, FREE, FREE_LEFT, STAMPS
+from cuepoint.models.rule_kernel import DECISIONS, FIELDS, FREE, FREE_LEFT, STAMPS, TRACES
 from cuepoint.models.rule_says import Texts
 from cuepoint.models.rule_tables import LaidOut, lay_out
 from cuepoint.models.session_events import read_events
-from cuepoint.models.session_results import Marked, Results, build_decisions, build_refusals
+from cuepoint.models.session_results import Marked, Results, Traced, build_decisions, build_refusals
 from cuepoint.models.session_rows import TEXTS, load_rows, session_rows
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.models.session_table import DECISION, DUE, MARK, REFUSAL, SESSION, TALLY, Out, State
+from cuepoint.models.session_table import DECISION, DUE, MARK, REFUSAL, SESSION, TALLY, TRACE, Out, State
 
-SLICE = 4096  # events read and taken in at once: their columns are still in the processor's cache
+SLICE = 2048  # events read and taken in at once: their columns are still in the processor's cache
 MAX_REMEMBERED = 500_000  # closed sessions
-_FIELDS = 24
 _FEW, _MANY_NAMES, _TABLES = 1024, 50_000, 4
 _FOREVER = 2**62
 
 
 class PartitionSessions:
     """``clock`` is the partition's time: the highest ``received_at`` so far, never more than the allowed skew ahead
-    of the broker. ``marking``: results say of each event what it changed."""
+    of the broker. ``marking``: results say of each event what it changed; ``tracing``: of each occasion what became of
+    it (slowly)."""
 
-    def __init__(self, settings: SessionSettings, *, marking: bool = False) -> None:
+    def __init__(self, settings: SessionSettings, *, marking: bool = False, tracing: bool = False) -> None:
         self._closed = np.empty(0, dtype=np.int32)  # ids closed for good, oldest first
         self._closed_at = np.empty(0, dtype=np.int64)
         control = np.zeros(kernel.CONTROLS, dtype=np.int64)
@@ -52,10 +52,16 @@ class PartitionSessions:
         )
         self._control = control
         control[FREE] = -1
+        self._tracing = tracing
         self._marking, self._worth_forgetting = marking, 2 * _MANY_NAMES
         self._laid_out: dict[int, tuple[ActiveRules, LaidOut]] = {}
         self._out = Out(
-            np.empty(0, dtype=DECISION), np.empty((0, _FIELDS)), np.empty(_FEW, dtype=REFUSAL), np.empty(0, MARK)
+            np.empty(0, dtype=DECISION),
+            np.empty((0, FIELDS)),
+            np.empty(_FEW, dtype=REFUSAL),
+            np.empty(0, MARK),
+            np.empty(0, TRACE),
+            np.empty((0, FIELDS)),
         )
 
     @property
@@ -95,7 +101,7 @@ class PartitionSessions:
         control, times = self._control, stamps[part.start : part.stop]
         rules = self._rules(book, self.clock)
         events = read_events(records, part, self._names)
-        self._reserve(len(part), 2 * len(rules.rules) + _FEW, rules.most_due)
+        self._reserve_for(part, rules)
         control[kernel.NEXT] = control[kernel.REPEATS] = control[kernel.LATE] = 0
         refused = [*events.refused]
         if self._marking:
@@ -103,17 +109,21 @@ class PartitionSessions:
             out.marked.append(Marked(events, self._out.marks, times, self._texts))
         why = -1
         while why != kernel.DONE:
-            control[DECISIONS] = control[kernel.REFUSALS] = 0
-            why = kernel.run(rules.tables, events.cells, events.texts, times, self._state, self._out)
+            control[DECISIONS] = control[TRACES] = control[kernel.REFUSALS] = 0
+            letters, offsets = self._names.table[:2]
+            tables = rules.tables._replace(letters=letters, offsets=offsets)
+            why = kernel.run(tables, events.cells, events.texts, times, self._state, self._out)
             found = self._found()
             build_decisions(found, rules, events, self._texts, out)
+            if self._tracing:
+                out.traced.append(Traced(events, rules, found.traces.copy(), found.traced.copy(), self._texts))
             refused += build_refusals(found.refusals, events, int(control[kernel.MAX_SESSIONS]))
             if why == kernel.SWEEP:
                 self._sweep()
             elif why == kernel.RULES:
                 rules = self._rules(book, int(control[kernel.ASKED_AT]))
             if why != kernel.DONE:
-                self._reserve(len(part), 2 * len(rules.rules) + _FEW, rules.most_due)
+                self._reserve_for(part, rules)
         out.refused += sorted(((part.start + k, error) for k, error in refused), key=lambda refusal: refusal[0])
         out.repeats += int(control[kernel.REPEATS])
         out.late += int(control[kernel.LATE])
@@ -122,7 +132,15 @@ class PartitionSessions:
     def _found(self) -> Out:
         decisions, refusals = int(self._control[DECISIONS]), int(self._control[kernel.REFUSALS])
         out = self._out
-        return Out(out.decisions[:decisions], out.values[:decisions], out.refusals[:refusals], out.marks)
+        traces = int(self._control[TRACES])
+        return Out(
+            out.decisions[:decisions],
+            out.values[:decisions],
+            out.refusals[:refusals],
+            out.marks,
+            out.traces[:traces],
+            out.traced[:traces],
+        )
 
     # ---- rules
 
@@ -136,13 +154,20 @@ class PartitionSessions:
             self._control[STAMPS] += 1
             held = self._laid_out[id(active)] = (
                 active,
-                lay_out(active.rules, self._names, int(self._control[STAMPS])),
+                lay_out(active.rules, self._names, int(self._control[STAMPS]), tracing=self._tracing),
             )
         self._control[kernel.SINCE] = -_FOREVER if active.begins == -inf else ceil(active.begins)
         self._control[kernel.BEFORE] = _FOREVER if active.until == inf else ceil(active.until)
         return held[1]
 
     # ---- room
+
+    def _reserve_for(self, part: range, rules: LaidOut) -> None:
+        due = max(rules.most_due, len(self._state.due))
+        self._reserve(len(part), due + 3 * len(rules.tables.ads) + _FEW, due)
+        room = due + len(rules.rules) + _FEW
+        if self._tracing and len(self._out.traces) < room:
+            self._out = self._out._replace(traces=np.empty(room, TRACE), traced=np.empty((room, FIELDS)))
 
     def _reserve(self, more: int, tallies: int, due: int = 0) -> None:
         """Room for so many new sessions, for tallies, for what one event makes due, and for results."""
@@ -164,7 +189,7 @@ class PartitionSessions:
         self._state = state
         if len(self._out.decisions) < len(state.due) + _FEW:
             room = len(state.due) + _FEW
-            self._out = self._out._replace(decisions=np.empty(room, dtype=DECISION), values=np.empty((room, _FIELDS)))
+            self._out = self._out._replace(decisions=np.empty(room, dtype=DECISION), values=np.empty((room, FIELDS)))
 
     def _more_tallies(self, tallies: NDArray[Any], more: int) -> NDArray[Any]:
         used = len(tallies)
@@ -242,7 +267,8 @@ class PartitionSessions:
         control[kernel.CLOCK], control[kernel.SWEPT_AT] = rows["clock"], rows["swept_at"]
         self._closed = np.array([names.row(name) for name in rows["closed"]], dtype=np.int32)
         self._closed_at = np.array(list(rows["closed"].values()), dtype=np.int64)
-        self._reserve(len(rows["sessions"]), 2 * sum(len(row[-1]) + len(row[-2]) for row in rows["sessions"]))
+        links = sum(len(part) for row in rows["sessions"] for part in row if isinstance(part, dict | list))
+        self._reserve(len(rows["sessions"]), 2 * links)
         load_rows(rows["sessions"], self._state, names)
         self._reserve(0, 0)
         self._state.row_of[self._closed] = kernel.FORGOTTEN

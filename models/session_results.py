@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import session_kernel as kernel
-from cuepoint.models.rule_fields import ad_length_s
 from cuepoint.models.rule_says import KINDS, Texts
 from cuepoint.models.rule_tables import LaidOut
 from cuepoint.models.session_events import Events
@@ -29,6 +28,16 @@ class Marked(NamedTuple):
     texts: Texts
 
 
+class Traced(NamedTuple):
+    """What became of each occasion of a part: ``traces`` (n,) TRACE; ``values`` (n, fields), those of every field."""
+
+    events: Events
+    rules: LaidOut
+    traces: NDArray[Any]
+    values: NDArray[np.float64]
+    texts: Texts
+
+
 class RuleFault(NamedTuple):
     """A rule that raised while it was asked."""
 
@@ -40,13 +49,14 @@ class RuleFault(NamedTuple):
 class Results:
     """What a run over events gave. ``refused`` pairs the event's place in the run with the error."""
 
-    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats")
+    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats", "traced")
 
     def __init__(self) -> None:
         self.decisions: list[AdDecision] = []
         self.faults: list[RuleFault] = []
         self.refused: list[tuple[int, ContractError]] = []
         self.marked: list[Marked] = []
+        self.traced: list[Traced] = []
         self.repeats = self.late = 0
 
 
@@ -67,10 +77,13 @@ def build_decisions(found: Out, rules: LaidOut, events: Events, texts: Texts, ou
         return
     ids, loads = events.ids(rows["event"]), _loads(rows)
     for k, row in enumerate(rows.tolist()):
-        position_s, where, since_seq, r, how, _, duration_s, at_ms, _, count, video, fault = row
+        position_s, where, since_seq, r, how, _, _, at_ms, _, count, video, fault, length_s, ad, pod_number = row
         rule, says = rules.rules[r], rules.says[r]
+        asked = {field: say(value, texts) for (field, say), value in zip(says.asks, values[k], strict=False)}
         if fault:
-            out.faults.append(RuleFault(rule, "a condition of its criteria is of an unknown kind", at_ms))
+            out.faults.append(
+                RuleFault(rule, f"a condition of its criteria is of an unknown kind; values: {asked}", at_ms)
+            )
             continue
         event_id, session_id = ids[k]
         occasion, reason = says.named(how, where)
@@ -83,12 +96,15 @@ def build_decisions(found: Out, rules: LaidOut, events: Events, texts: Texts, ou
             event_id=event_id,
             decided_at=at_ms,
             number=count,
+            place=says.place,
             position_s=position_s,
-            format=rule.format,
-            duration_s=ad_length_s(rule.format, duration_s or None),
+            format=says.formats[ad],
+            duration_s=length_s,
+            adapted=ad,
+            pod_number=pod_number,
             spot_load=loads[k],
             reason=reason,
-            criteria={field: say(value, texts) for (field, say), value in zip(says.asks, values[k], strict=False)},
+            criteria=asked,
         )
         out.decisions.append(decision)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,18 @@ STORED = (
     "video_id", "duration_s", "category", "channel", "view_seq", "videos", "position_s", "reached_s", "run_from_s",
     "view_base_s", "session_base_s", "completed", "muted", "fullscreen", "pauses", "seeks", "mutes", "skips", "clicks",
     "last_action", "ads", "ad_at_s", "fired", "fired_view",
+    "hours", "rivals", "pod_ads", "pod_s", "playlist_id", "playlist_before", "playlist_number", "playlist_length",
+    "cue_points_s", "affiliate", "region", "profile", "last_site", "sites", "abandons", "views", "trend", "rating",
+    "average_view_s", "average_session_s", "plays",
 )  # fmt: skip
-TEXTS = ("session_id", "video_id", "device", "country", "category", "channel")
-_CHAINS = ("fired", "fired_view")
+TEXTS = (
+    "session_id", "video_id", "device", "country", "category", "channel", "playlist_id", "playlist_before",
+    "cue_points_s", "affiliate", "region", "profile", "last_site",
+)  # fmt: skip
+_CHAINS = ("fired", "fired_view", "rivals")
+_AMOUNTS = ("views", "trend", "rating", "average_view_s", "average_session_s", "plays")
+# a row written before hours were counted has fewer columns: what it lacks is unknown, or was not there
+_LACKING: dict[str, Any] = {"hours": [], "rivals": {}, "pod_ads": 0, "pod_s": 0.0, **dict.fromkeys(_AMOUNTS)}
 
 
 def session_rows(sessions: NDArray[Any], state: State, names: Names) -> list[tuple[Any, ...]]:
@@ -39,15 +49,26 @@ def session_rows(sessions: NDArray[Any], state: State, names: Names) -> list[tup
     columns["reached_s"] = np.where(further, sessions["position_s"], sessions["reached_s"]).tolist()
     columns["last_action"] = [KINDS[action] if action else "" for action in columns["last_action"]]
     columns["missing"] = [state.missing[row, :n].tolist() if n else [] for row, n in enumerate(columns["missing"])]
+    columns["hours"] = [_links(state.tallies, head, names) if head >= 0 else [] for head in columns["hours"]]
+    for name in _AMOUNTS:
+        columns[name] = [None if amount != amount else amount for amount in columns[name]]  # noqa: PLR0124 - NaN
     for name in _CHAINS:
         columns[name] = [_tallies(state.tallies, head, names) if head >= 0 else {} for head in columns[name]]
     return list(zip(*columns.values(), strict=True))
 
 
+def _links(tallies: NDArray[Any], head: int, names: Names) -> list[list[Any]]:
+    found: list[list[Any]] = []
+    while head >= 0:
+        count, rule, head = tallies[head].tolist()
+        found.append([names[rule], count])
+    return found
+
+
 def _tallies(tallies: NDArray[Any], head: int, names: Names) -> dict[str, int]:
     found: dict[str, int] = {}
     while head >= 0:
-        rule, count, head = tallies[head].tolist()
+        count, rule, head = tallies[head].tolist()
         found[names[rule]] = count
     return found
 
@@ -55,6 +76,7 @@ def _tallies(tallies: NDArray[Any], head: int, names: Names) -> dict[str, int]:
 def load_rows(rows: Sequence[Sequence[Any]], state: State, names: Names) -> None:
     """The inverse of ``session_rows``, into a state without sessions that has room for them and their tallies."""
     cells = state.sessions[: len(rows)]
+    rows = [(*row, *(_LACKING.get(name, "" if name in TEXTS else 0) for name in STORED[len(row) :])) for row in rows]
     columns = dict(zip(STORED, zip(*rows, strict=True), strict=True)) if rows else {}
     for name, values in columns.items():
         if name in TEXTS:
@@ -68,7 +90,11 @@ def load_rows(rows: Sequence[Sequence[Any]], state: State, names: Names) -> None
             for row, lost in enumerate(values):
                 state.missing[row, : len(lost)] = lost
         elif name in _CHAINS:
+            cells[name] = [_chain(state, counts.items(), names) for counts in values]
+        elif name == "hours":
             cells[name] = [_chain(state, counts, names) for counts in values]
+        elif name in _AMOUNTS:
+            cells[name] = [nan if amount is None else amount for amount in values]
         else:
             cells[name] = values
     cells["plan"] = cells["plan_of"] = -1
@@ -76,12 +102,12 @@ def load_rows(rows: Sequence[Sequence[Any]], state: State, names: Names) -> None
     state.control[kernel.SESSIONS] = len(rows)
 
 
-def _chain(state: State, counts: dict[str, int], names: Names) -> int:
+def _chain(state: State, counts: Iterable[Sequence[Any]], names: Names) -> int:
     head = -1
-    for rule, count in reversed(counts.items()):
+    for rule, count in reversed(list(counts)):
         at = int(state.control[FREE])
         state.control[FREE] = state.tallies[at]["next"]
         state.control[FREE_LEFT] -= 1
-        state.tallies[at] = (names.row(rule), count, head)
+        state.tallies[at] = (count, names.row(rule), head)
         head = at
     return head

@@ -49,29 +49,53 @@ SESSION = np.dtype(
         ("ads", "i4"),
         ("fired", "i4"),  # ads of rules that limit them: a chain of TALLY ...
         ("fired_view", "i4"),  # ... and in this play, likewise
+        ("hours", "i4"),  # ads of the last hour, of rules that limit them: a link each, with its time, oldest first
+        ("rivals", "i4"),  # of each category of ads: ms played in the session at the last one
+        ("pod_ads", "i4"),  # ads decided at the last moment of playback at which any was ...
+        ("pod_s", "f8"),  # ... and how long they last
+        ("playlist_id", "i4"), ("playlist_before", "i4"),  # 0: none
+        ("playlist_number", "i4"), ("playlist_length", "i4"),  # 0: unknown
+        ("cue_points_s", "i4"), ("affiliate", "i4"), ("region", "i4"), ("profile", "i4"), ("last_site", "i4"),
+        ("sites", "i4"), ("abandons", "i4"),
+        ("views", "f8"), ("trend", "f8"), ("rating", "f8"),  # NaN: unknown, likewise
+        ("average_view_s", "f8"), ("average_session_s", "f8"), ("plays", "f8"),
     ],
     align=True,
-)
-TALLY = np.dtype([("rule", "i4"), ("count", "i4"), ("next", "i4")])
+)  # fmt: skip
+TALLY = np.dtype([("count", "i8"), ("rule", "i4"), ("next", "i4")])
 
 # One rule in effect; ranges are first and behind last, in the array named.
 RULE = np.dtype(
     [
-        ("min_gap_s", "f8"),
-        ("seconds", "f8"),  # a position, per cent, or the interval of a series once it stays the same
-        ("ad_length_s", "f8"),
-        ("ad_percent", "f8"),  # of the video; 0: ad_length_s holds
+        ("min_gap_s", "f8"),  # the least of its ads
+        ("seconds", "f8"),  # a position, per cent, how many clips, or the interval of a series once it stays the same
+        ("pod_length_s", "f8"),
+        ("separation_s", "f8"),
         ("name", "i4"),
         ("per_session", "i4"),  # -1: no limit
         ("per_video", "i4"),
+        ("per_hour", "i4"),
+        ("pod_ads", "i4"),
+        ("ads", "i4"), ("ads_behind", "i4"),  # the rule's own ad and those of its adaptations, in ads
         ("first", "i4"), ("behind", "i4"),  # positions or moments, in numbers
         ("value", "i4"),  # of the action; 0: any
         ("fixed", "i4"),  # where the criteria settled when a play begins are entered, in code
         ("criteria", "i4"),  # and those asked at each occasion
         ("asks", "i4"), ("asks_behind", "i4"),  # fields of the criteria, in fields
-        ("scope", "i4", (4, 2)),  # texts in numbers, sorted; none: everywhere
-        ("ad_type", "i4"),
+        ("scope", "i4", (6, 2)),  # texts in numbers, sorted; none: everywhere
         ("trigger", "u1"), ("action", "u1"), ("on_seek", "u1"),
+        ("origin", "u1"),  # from which seconds count; of clips: which boundary
+    ],
+    align=True,
+)  # fmt: skip
+# What a rule shows, as it is or while an adaptation's condition holds.
+AD = np.dtype(
+    [
+        ("length_s", "f8"), ("percent", "f8"),  # 0: length_s holds
+        ("least_s", "f8"), ("most_s", "f8"), ("factor", "f8"), ("share", "f8"), ("delay_s", "f8"), ("min_gap_s", "f8"),
+        ("rating", "f8"),  # NaN: unknown
+        ("when", "i4"),  # where its condition is entered, in code
+        ("type", "i4"), ("category", "i4"), ("of_playback", "?"),
     ],
     align=True,
 )  # fmt: skip
@@ -88,7 +112,8 @@ PLAN = np.dtype(
     [
         ("duration_s", "f8"),
         ("min_gap_s", "f8"), ("start_gap_s", "f8"), ("action_gap_s", "f8"),
-        ("video_id", "i4"), ("category", "i4"), ("channel", "i4"), ("country", "i4"),
+        ("video_id", "i4"), ("category", "i4"), ("channel", "i4"), ("country", "i4"), ("affiliate", "i4"),
+        ("playlist_id", "i4"), ("cue_points_s", "i4"),
         ("rules", "i4"), ("actions", "u4"), ("breaks", "?"), ("series", "?"),
     ],
     align=True,
@@ -106,7 +131,15 @@ DECISION = np.dtype(
     [
         ("position_s", "f8"), ("where", "f8"), ("since_seq", "i8"), ("rule", "i4"), ("how", "i4"),
         ("played_s", "f8"), ("duration_s", "f8"), ("at_ms", "i8"), ("event", "i4"), ("number", "i4"),
-        ("video_id", "i4"), ("fault", "?"),
+        ("video_id", "i4"), ("fault", "?"), ("length_s", "f8"), ("ad", "i4"), ("pod_number", "i4"),
+    ],
+    align=True,
+)  # fmt: skip
+# An occasion asked, what became of it and the condition that said so; the values of all fields stand beside it.
+TRACE = np.dtype(
+    [
+        ("position_s", "f8"), ("where", "f8"), ("found", "f8"),  # what the limit was compared with
+        ("at_ms", "i8"), ("rule", "i4"), ("how", "i4"), ("event", "i4"), ("verdict", "i4"), ("ad", "i4"),
     ],
     align=True,
 )  # fmt: skip
@@ -124,9 +157,12 @@ MARK = np.dtype(
 
 class Tables(NamedTuple):
     """The rules of a moment. ``members[p, :plans[p].rules]`` are the rules of plan p, in the order they are asked;
-    ``slots`` finds plans by what they depend on; ``state``: stamp, plans made, whether any scope names videos."""
+    ``slots`` finds plans by what they depend on; ``state``: stamp, plans made, whether any scope names videos or
+    playlists, any rule asks for the video's own cue points, occasions are traced. ``letters`` and ``offsets`` are those
+    of the partition's names."""
 
     rules: NDArray[Any]
+    ads: NDArray[Any]
     code: NDArray[Any]
     numbers: NDArray[np.float64]
     fields: NDArray[np.uint8]
@@ -134,6 +170,8 @@ class Tables(NamedTuple):
     members: NDArray[np.int16]
     slots: NDArray[np.int32]
     state: NDArray[np.int64]
+    letters: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
 
 
 class State(NamedTuple):
@@ -149,9 +187,12 @@ class State(NamedTuple):
 
 
 class Out(NamedTuple):
-    """Results; ``values`` (decisions, fields) are those of the rule's criteria; ``marks`` (events,), or none."""
+    """Results; ``values`` (decisions, fields) are those of the rule's criteria; ``marks`` (events,), or none;
+    ``traces`` with ``traced`` (traces, fields), or none."""
 
     decisions: NDArray[Any]
     values: NDArray[np.float64]
     refusals: NDArray[Any]
     marks: NDArray[Any]
+    traces: NDArray[Any]
+    traced: NDArray[np.float64]

@@ -27,6 +27,7 @@ from cuepoint.ops.api_openapi import install_openapi
 from cuepoint.ops.api_parts import ApiParts, make_parts
 from cuepoint.ops.api_problems import install_problem_handlers
 from cuepoint.ops.api_reads import reads_router
+from cuepoint.ops.api_rule_trials import trials_router
 from cuepoint.ops.api_rules import rules_router
 from cuepoint.ops.api_webhooks import webhooks_router
 from cuepoint.ops.console import mount_console
@@ -38,6 +39,7 @@ _ROUTERS = (
     health_router,
     login_router,
     rules_router,
+    trials_router,
     reads_router,
     consumption_router,
     webhooks_router,

@@ -8,6 +8,8 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from cuepoint.models.rule_preview import ExplainRequest, PreviewRequest
+from cuepoint.models.rule_trial import Trial
 from cuepoint.ops import api_contracts, api_pages
 from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_problems import PROBLEM_JSON
@@ -87,7 +89,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     modules = (api_contracts, api_pages)
     named = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
-    contracts = {AdRule, Overview, Video, Playlist, ExternalAsset, LineItem}
+    contracts = {AdRule, PreviewRequest, ExplainRequest, Trial, Overview, Video, Playlist, ExternalAsset, LineItem}
     kinds = {kind for kind in named if issubclass(kind, msgspec.Struct)} | contracts
     _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
     return schemas

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuepoint.ops.cli_rules import rules_app
 from cuepoint.schemas.errors import ConfigurationError, CuepointError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would treble the time to --help
 )
 topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True, rich_markup_mode=None)
-rules_app = typer.Typer(help="Ad-insertion rules.", no_args_is_help=True, rich_markup_mode=None)
 simulate_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(topics_app, name="topics")
@@ -324,33 +324,6 @@ def topics_create() -> None:
     made = settings.partitions, settings.replication, settings.topic_prefix
     created = create_topics(settings.broker, *made, trend_partitions=settings.trend_partitions)
     typer.echo("\n".join(created) if created else "all topics are there already")
-
-
-@rules_app.command("list")
-def rules_list(
-    file: Annotated[Path | None, typer.Argument(help="A YAML file; else the rules in the database.")] = None,
-) -> None:
-    """The rules: id, version, status, and what each does in words."""
-    from cuepoint.ops.rules_command import list_rules
-
-    for line in list_rules(file, read_settings()):
-        typer.echo(line)
-
-
-@rules_app.command("republish")
-def rules_republish() -> None:
-    """Have the API publish the database's rules anew: after the broker lost its log, or with a new one."""
-    from cuepoint.ops.rules_command import republish_rules
-
-    typer.echo(f"{republish_rules(read_settings())} versions will be published by the API")
-
-
-@rules_app.command("check")
-def rules_check(file: Annotated[Path, typer.Argument(help="A YAML file of rules.", metavar="FILE")]) -> None:
-    """Check a file of rules; says each problem with its place."""
-    from cuepoint.ops.rules_command import check_rules
-
-    typer.echo(f"{file}: {check_rules(file)} rules, all can be used")
 
 
 @alerts_app.command("follow")

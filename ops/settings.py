@@ -202,6 +202,7 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     manifest_private: bool = Field(False, description="those hosts may have private addresses, and speak plain HTTP")
     manifest_bytes: int = Field(4 << 20, ge=1024, description="largest playlist that is proxied")
     manifest_timeout_s: float = Field(5.0, gt=0, le=60, description="how long a playlist's server may take")
+    trial_body_bytes: int = Field(8 << 20, ge=1024, description="largest session or set of rules to be tried")
     page_rows: int = Field(500, ge=1, le=10_000, description="most rows of one page of the read API")
     ready_timeout_s: float = Field(2.0, gt=0, le=30, description="how long /readyz waits for each part")
     # ---- F: console (append here) ----

@@ -9,6 +9,9 @@ import msgspec
 from cuepoint.schemas.base import Contract, EpochMs, Identifier, Seconds, Text, Version
 from cuepoint.schemas.rules import AdFormat, AdType
 
+MAX_CUE_POINTS = 200
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
 PlayerEventKind = Literal[
     "session_started",
     "video_started",
@@ -64,6 +67,19 @@ class PlayerEvent(Contract, frozen=True, kw_only=True, gc=False, tag="player-eve
     decision_id: Identifier | None = None
     rule_id: Identifier | None = None
     ad_type: AdType | None = None
+    playlist_id: Identifier | None = None  # from here to rating: of video_started
+    playlist_number: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0  # of the clip, from 1 on; 0: unknown
+    playlist_length: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0
+    cue_points_s: Annotated[list[Seconds], msgspec.Meta(max_length=MAX_CUE_POINTS)] = []  # noqa: RUF012
+    views: Amount | None = None  # popularity of the video: whoever knows it says it, so that a replay decides alike
+    trend: Amount | None = None
+    rating: Amount | None = None
+    affiliate: Text = ""  # from here on: of either start
+    region: Text = ""
+    profile: Text = ""  # words such as ``interest=cars``, apart by blanks
+    average_view_s: Seconds | None = None  # the viewer's history: seconds a video, seconds a session, plays
+    average_session_s: Seconds | None = None
+    plays: Amount | None = None
 
 
 class AdDecision(Contract, frozen=True, kw_only=True, tag="ad-decision.v1"):
@@ -78,9 +94,12 @@ class AdDecision(Contract, frozen=True, kw_only=True, tag="ad-decision.v1"):
     event_id: Identifier  # the event at which it was decided
     decided_at: EpochMs  # that event's received_at
     number: Annotated[int, msgspec.Meta(ge=1)]  # of this session's decisions
+    place: Literal["pre_roll", "mid_roll", "post_roll"] = "mid_roll"
     position_s: Seconds  # where in the video to insert; after a seek, where the viewer landed
-    format: AdFormat
-    duration_s: Seconds
+    format: AdFormat  # in effect
+    duration_s: Seconds  # in effect
+    adapted: int = 0  # which of the rule's adaptations holds, from 1 on
+    pod_number: int = 1  # of the ads decided at one moment of playback; the pod's first has number - pod_number + 1
     spot_load: float  # ads per minute played in this session, this one included; under a minute counts as a minute
     reason: Annotated[str, msgspec.Meta(max_length=2048)]
     criteria: dict[str, str | float | bool | None] = {}  # noqa: RUF012 - of each field the rule's criteria ask for

@@ -21,20 +21,54 @@ AdType = Literal[
     "banner",
     "curtain",
     "interactive",
+    "context",
+    "shadow",
+    "tristitial",
+    "floating",
+    "expanding",
+    "wallpaper",
+    "pop_up",
+    "pop_under",
+    "map",
+    "form",
+    "skin",
 ]
+Screen = Literal[
+    "full",
+    "bottom",
+    "top_left",
+    "top_right",
+    "bottom_left",
+    "bottom_right",
+    "beside",
+    "center",
+    "skin",  # the player's own surface
+    "page",  # behind or around the player
+    "window",  # one of its own
+]
+Rating = Annotated[float, msgspec.Meta(ge=0, le=5)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 class AdFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Type, place on the screen and length of the ad. ``length_percent`` (of the video) overrides ``length_s`` where
-    given and where the video's length is known."""
+    """Type, place on the screen and length of the ad. ``length_percent`` (of the video, or of what of it was played so
+    far) overrides ``length_s`` where given and where that is known; ``min_length_s`` and ``max_length_s`` bound what
+    comes out. ``pod_ads``: how many ads may share the slot."""
 
     type: AdType = "spot"
-    screen: Literal["full", "bottom", "top_left", "top_right", "bottom_left", "bottom_right", "beside"] = "full"
+    screen: Screen = "full"
     length_s: Positive = 15.0
     length_percent: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+    percent_of: Literal["video", "playback"] = "video"
+    min_length_s: Positive | None = None
+    max_length_s: Positive | None = None
+    skip_after_s: Seconds | None = None  # from then on the viewer may skip it
+    category: Text = ""  # of the ad: what is advertised
+    ad_id: Identifier | None = None  # this one ad, and no other
+    rating: Rating | None = None  # of the ad; a new rating is a new version of the rule
+    pod_ads: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
 
 
 class Insertion(
@@ -51,23 +85,41 @@ class AtEnd(Insertion, frozen=True, kw_only=True, tag="end"):
     """After the video has played (post-roll), once a play."""
 
 
+class AtMiddle(Insertion, frozen=True, kw_only=True, tag="middle"):
+    """Once a play, when playback passes the middle of the video."""
+
+
 class AtSeconds(Insertion, frozen=True, kw_only=True, tag="seconds"):
-    """Once a play, when playback passes ``seconds`` of the video; negative counts from its end (a video of unknown
-    length has none)."""
+    """Once a play, when playback passes the point ``seconds`` after (negative: before) the start, middle or end of the
+    video; a negative number from the start counts from its end. A video of unknown length has only those from the
+    start."""
 
     seconds: float
+    from_: Literal["start", "middle", "end"] = msgspec.field(name="from", default="start")
 
 
 class AtPercent(Insertion, frozen=True, kw_only=True, tag="percent"):
-    """Once a play, when playback passes ``percent`` of the video."""
+    """Once a play, when playback passes ``percent`` of the video; or, of ``playback``, once so much of it was played,
+    wherever."""
 
     percent: Percent
+    of: Literal["length", "playback"] = "length"
 
 
 class AtCuePoints(Insertion, frozen=True, kw_only=True, tag="cue_points"):
-    """At each of the positions, once a play."""
+    """Once a play at each of the positions, or (none given) at each cue point of the video; ``offset_s`` after or
+    (negative) before it."""
 
-    positions_s: Annotated[list[Seconds], msgspec.Meta(min_length=1, max_length=1000)]
+    positions_s: Annotated[list[Seconds], msgspec.Meta(max_length=1000)] = []
+    offset_s: float = 0.0
+
+
+class BetweenClips(Insertion, frozen=True, kw_only=True, tag="between_clips"):
+    """In a playlist: before its first clip, between two, after its last, or between two playlists. Where there is no
+    playlist the session's videos are counted. ``every`` n-th clip boundary, for ``between``."""
+
+    place: Literal["before", "between", "after", "between_playlists"] = "between"
+    every: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
 class Every(Insertion, frozen=True, kw_only=True, tag="every"):
@@ -85,6 +137,20 @@ class Progressive(Insertion, frozen=True, kw_only=True, tag="progressive"):
     intervals_s: Annotated[list[Positive], msgspec.Meta(min_length=1, max_length=100)]
 
 
+class LengthStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """``seconds`` is the frequency in videos of at most ``up_to_s``; without that, in all longer ones."""
+
+    seconds: Positive
+    up_to_s: Positive | None = None
+
+
+class ByLength(Insertion, frozen=True, kw_only=True, tag="by_length"):
+    """Frequency by the video's length, shortest first (seed: over 90 s every 30 s, else every 15 s). Seconds played are
+    counted as for ``every``; a video of unknown length has none."""
+
+    steps: Annotated[list[LengthStep], msgspec.Meta(min_length=1, max_length=20)]
+
+
 class SessionPaced(Insertion, frozen=True, kw_only=True, tag="session_paced"):
     """Progressively dynamic: after every interval of *session* playback, where the interval grows by ``growth`` for
     each minute the viewer has stayed: ``interval = seconds * (1 + growth * minutes)``, at most ``max_seconds``. So
@@ -96,15 +162,39 @@ class SessionPaced(Insertion, frozen=True, kw_only=True, tag="session_paced"):
 
 
 class OnAction(Insertion, frozen=True, kw_only=True, tag="action"):
-    """When the viewer does something in the player or on the site."""
+    """When the viewer does something in the player or on the site, or with an ad (a call to action follows a click)."""
 
     action: Literal[
-        "paused", "resumed", "seeked", "rewound", "muted", "fullscreen_entered", "hovered", "clicked", "site_action"
+        "paused",
+        "resumed",
+        "seeked",
+        "rewound",
+        "muted",
+        "fullscreen_entered",
+        "hovered",
+        "clicked",
+        "site_action",
+        "ad_completed",
+        "ad_skipped",
+        "ad_clicked",
     ]
-    value: Text = ""  # of a click or site action: only this one
+    value: Text = ""  # of a click or site action: only this one; of an ad's: only ads of the rule with this id
 
 
-InsertionPoint = AtStart | AtEnd | AtSeconds | AtPercent | AtCuePoints | Every | Progressive | SessionPaced | OnAction
+InsertionPoint = (
+    AtStart
+    | AtEnd
+    | AtMiddle
+    | AtSeconds
+    | AtPercent
+    | AtCuePoints
+    | BetweenClips
+    | Every
+    | Progressive
+    | ByLength
+    | SessionPaced
+    | OnAction
+)
 
 Field = Literal[
     "video_id",
@@ -131,6 +221,23 @@ Field = Literal[
     "ad_type",  # of this rule's format
     "ad_length_s",
     "last_action",  # the viewer's last one, as in ``action`` insertions; empty before the first
+    "ad_category",
+    "ad_rating",  # unknown where the format has none
+    "affiliate",
+    "region",
+    "playlist_id",
+    "playlist_number",  # of the clip in its playlist, from 1 on; unknown without one
+    "profile",  # of the viewer: ``has`` asks for one of its words
+    "viewer_average_view_s",  # the viewer's history, as the session's first event told it; unknown where it did not
+    "viewer_average_session_s",
+    "viewer_plays",
+    "session_site_actions",
+    "last_site_action",
+    "session_abandons",  # videos left unfinished within 30 s played after an ad
+    "video_views",  # popularity, as video_started told it
+    "video_trend",  # its views over those expected: 1 is as ever
+    "video_rating",
+    "day_part",  # by the hour: night, morning (6), afternoon (12), evening (18); UTC
 ]
 
 
@@ -166,16 +273,43 @@ class OneOf(Criterion, frozen=True, kw_only=True, tag="in"):
     values: Annotated[list[str | float], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-CriteriaTree = All | AnyOf | Not | Compare | OneOf
+class Has(Criterion, frozen=True, kw_only=True, tag="has"):
+    """The viewer's profile holds this word, such as ``interest=cars``."""
+
+    field: Literal["profile"] = "profile"
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+
+
+CriteriaTree = All | AnyOf | Not | Compare | OneOf | Has
+
+
+class Adaptation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How the rule differs while ``when`` holds: ``share`` of its occasions (0.5: every second), another format, a
+    longer or shorter ad (``length_factor``, within the format's bounds), later (``delay_s``), a wider or narrower
+    gap."""
+
+    when: CriteriaTree
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    length_factor: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
+    delay_s: Seconds = 0.0
+    min_gap_s: Seconds | None = None
+    format: AdFormat | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Caps of one rule within one session; ``per_video`` counts within one play of a video. Ads decided while the rule
-    had no cap are not counted towards one that a later version sets."""
+    """Caps of one rule within one session; ``per_video`` counts within one play of a video, ``per_hour`` within the
+    last hour by the clock. Ads decided while the rule had no cap are not counted towards one that a later version sets.
+    A pod is what is decided at one moment of playback, by whichever rules: this rule's ad does not join one that would
+    then have more than ``pod_ads`` or last longer than ``pod_length_s``. ``separation_s``: playback seconds since an ad
+    of the same category."""
 
     per_session: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
     per_video: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    per_hour: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     min_gap_s: Seconds = 0.0  # playback seconds since any ad
+    pod_ads: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    pod_length_s: Positive | None = None
+    separation_s: Seconds = 0.0
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -185,6 +319,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     categories: list[Text] = []
     channels: list[Text] = []
     countries: list[Text] = []
+    playlists: list[Identifier] = []
+    affiliates: list[Text] = []
 
 
 class AdRule(Contract, frozen=True, kw_only=True, tag="ad-rule.v1", forbid_unknown_fields=True):
@@ -199,9 +335,11 @@ class AdRule(Contract, frozen=True, kw_only=True, tag="ad-rule.v1", forbid_unkno
     status: Literal["draft", "active", "retired"] = "active"
     effective_at: EpochMs = 0
     priority: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100  # lower is asked first
+    kind: Literal["static", "dynamic", "progressively_dynamic"] | None = None  # at most: the check holds it to this
     format: AdFormat = AdFormat()
     insertion: InsertionPoint
     criteria: CriteriaTree = All()
+    adapt: Annotated[list[Adaptation], msgspec.Meta(max_length=16)] = []  # noqa: RUF012 - the first holds
     limits: Limits = Limits()
     scope: Scope = Scope()
     on_seek: Literal["all", "last", "none"] = "last"  # which of the breaks a seek jumped over are played

@@ -66,6 +66,9 @@ async def test_a_rule_is_created_changed_retired_and_each_version_published(api,
     assert read.headers["etag"] == '"2"'
     assert "20" in read.json()["text"]
 
+    tried = await api.post("/v1/rules/preview", json={"viewing": {"length_s": 50.0}}, headers=READ)
+    assert [one["outcome"] for one in tried.json()["occasions"]] == ["decided", "decided"]
+
     retired = await api.delete("/v1/rules/r1", headers=ADMIN | {"if-match": '"2"'})
     assert retired.status_code == 200
     assert retired.json()["rule"]["status"] == "retired"

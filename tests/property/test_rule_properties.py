@@ -52,17 +52,20 @@ def test_compiled_criteria_equal_a_naive_reading_and_what_held_is_never_refused(
 def test_a_pre_roll_is_decided_exactly_where_its_criteria_hold(rules: list[AdRule], log: list[PlayerEvent]) -> None:
     """What the plan of a play settles beforehand changes nothing."""
     log = log[: max(k for k, event in enumerate(log) if event.kind == "video_started") + 1]
-    rules = [replace(one, insertion=AtStart(), limits=Limits()) for one in rules]
+    rules = [replace(one, insertion=AtStart(), limits=Limits(), adapt=[]) for one in rules]
     rules = [one for one in rules if passes(one)]
     results = run(log, book(*rules))
     now = {d.rule_id for d in results.decisions if d.event_id == log[-1].event_id}
     session, at_ms, values = values_after(log)
     for one in rules:
         values["session_ads"] = 0
-        asked = {**values, "ad_type": one.format.type, "ad_length_s": one.format.length_s}
+        ad = {field: getter(field, one.format)(session, at_ms) for field in FIELDS if field.startswith("ad_")}
+        asked = {**values, **ad}
         in_scope = (not one.scope.videos or session.video_id in one.scope.videos) and (
             not one.scope.countries or session.country in one.scope.countries
         )
+        in_scope = in_scope and (not one.scope.playlists or session.playlist_id in one.scope.playlists)
+        in_scope = in_scope and (not one.scope.affiliates or session.affiliate in one.scope.affiliates)
         if "session_ads" not in fields_of(one.criteria) and one.effective_at <= at_ms:
             assert (one.rule_id in now) == (in_scope and naive(one.criteria, asked))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cuepoint.models.rule_fields import Value, ad_length_s
-from cuepoint.schemas.rules import AdFormat, All, AnyOf, CriteriaTree, Not, OneOf
+from cuepoint.schemas.rules import AdFormat, All, AnyOf, CriteriaTree, Has, Not, OneOf
 
 if TYPE_CHECKING:
     from plain_state import SessionState
@@ -53,6 +53,21 @@ GETTERS: dict[str, Getter] = {
     "hour": lambda _, at_ms: at_ms // _HOUR_MS % 24,
     "weekday": lambda _, at_ms: (at_ms // _DAY_MS + 3) % 7 + 1,  # 1970-01-01 was a Thursday
     "last_action": lambda s, _: s.last_action,
+    "affiliate": lambda s, _: s.affiliate,
+    "region": lambda s, _: s.region,
+    "playlist_id": lambda s, _: s.playlist_id,
+    "playlist_number": lambda s, _: s.playlist_number or None,
+    "profile": lambda s, _: s.profile,
+    "viewer_average_view_s": lambda s, _: s.average_view_s,
+    "viewer_average_session_s": lambda s, _: s.average_session_s,
+    "viewer_plays": lambda s, _: s.plays,
+    "session_site_actions": lambda s, _: s.sites,
+    "last_site_action": lambda s, _: s.last_site,
+    "session_abandons": lambda s, _: s.abandons,
+    "video_views": lambda s, _: s.views,
+    "video_trend": lambda s, _: s.trend,
+    "video_rating": lambda s, _: s.rating,
+    "day_part": lambda _, at_ms: ("night", "morning", "afternoon", "evening")[at_ms // (6 * _HOUR_MS) % 4],
 }
 
 
@@ -61,7 +76,11 @@ def getter(field: str, ad: AdFormat) -> Getter:
     if field == "ad_type":
         return lambda _s, _at: ad.type
     if field == "ad_length_s":
-        return lambda s, _at: ad_length_s(ad, s.duration_s)
+        return lambda s, _at: ad_length_s(ad, s.duration_s, s.view_played_s)
+    if field == "ad_category":
+        return lambda _s, _at: ad.category
+    if field == "ad_rating":
+        return lambda _s, _at: ad.rating
     return GETTERS[field]
 
 
@@ -79,6 +98,9 @@ def _compile(tree: CriteriaTree, ad: AdFormat) -> Predicate:
         negated = _compile(tree.of, ad)
         return lambda s, at: not negated(s, at)
     read = getter(tree.field, ad)
+    if isinstance(tree, Has):
+        word = tree.value
+        return lambda s, at: word in str(read(s, at)).split(" ")
     if isinstance(tree, OneOf):
         values = frozenset(tree.values)
         return lambda s, at: read(s, at) in values

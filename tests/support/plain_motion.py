@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from plain_decide import END, JUMPED, PASSED, PLAYED, START, Due, allowed
-from plain_plan import Plan
+from plain_plan import CompiledRule, Plan
 from plain_state import SessionState
 
 from cuepoint.schemas.playback import PlayerEvent
+from cuepoint.schemas.rules import BetweenClips
 
 POSITION_TOLERANCE_S = 1.0  # players round, and report a little past the end
 MAX_UNSEEN_S = 60.0  # of play is credited where events were lost; a longer jump may have been a seek
@@ -19,7 +20,8 @@ def begin(session: SessionState, event: PlayerEvent, plan: Plan, due: list[Due])
         return
     position_s, view_seq = session.position_s, session.view_seq
     if session.gap_s >= plan.start_gap_s:
-        due += [(rule.order, position_s, rule, view_seq, START, 0.0) for rule in plan.starts]
+        starts = [*plan.starts, *(rule for rule in plan.clip_starts if at_boundary(session, rule))]
+        due += [(rule.order, position_s, rule, view_seq, START, 0.0) for rule in starts]
     if position_s == 0.0 and plan.break_at and plan.break_at[0] == 0.0:
         due += [(rule.order, at_s, rule, view_seq, PASSED, at_s) for at_s, rule in plan.crossed(-1.0, 0.0)]
 
@@ -96,7 +98,20 @@ def complete(session: SessionState, plan: Plan, due: list[Due]) -> None:
     """The video was played to its end, the first time in this play."""
     if not session.completed:
         session.completed = True
-        due += [(rule.order, session.position_s, rule, session.view_seq, END, 0.0) for rule in plan.ends]
+        ends = [*plan.ends, *(rule for rule in plan.clip_ends if at_boundary(session, rule))]
+        due += [(rule.order, session.position_s, rule, session.view_seq, END, 0.0) for rule in ends]
+
+
+def at_boundary(session: SessionState, rule: CompiledRule) -> bool:
+    """Whether this is the boundary of clips that the rule waits for."""
+    place = rule.rule.insertion
+    assert isinstance(place, BetweenClips)
+    number = session.playlist_number or session.videos
+    if place.place == "between":
+        return number > 1 and (number - 1) % place.every == 0
+    if place.place == "between_playlists":
+        return session.videos > 1 and session.playlist_id != session.playlist_before
+    return number == 1 if place.place == "before" else number == session.playlist_length
 
 
 def look_ahead(session: SessionState, plan: Plan) -> None:

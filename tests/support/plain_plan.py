@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from plain_criteria import Getter, Predicate, compile_criteria, getter
@@ -17,9 +18,12 @@ from cuepoint.schemas.rules import (
     AdRule,
     AtCuePoints,
     AtEnd,
+    AtMiddle,
     AtPercent,
     AtSeconds,
     AtStart,
+    BetweenClips,
+    ByLength,
     Every,
     OnAction,
     Progressive,
@@ -37,15 +41,18 @@ class CompiledRule:
     """A rule made ready once per version: criteria as a closure, frequency as a series."""
 
     __slots__ = (
-        "criteria", "fixed", "min_gap_s", "order", "per_session", "per_video", "readers", "rule", "rule_id", "series",
-        "text",
+        "adapt", "criteria", "fixed", "min_gap_s", "order", "per_session", "per_video", "readers", "rule", "rule_id",
+        "series", "text",
     )  # fmt: skip
 
-    def __init__(self, rule: AdRule) -> None:
+    def __init__(self, rule: AdRule, series: Series | None = None) -> None:
         self.rule, self.rule_id = rule, rule.rule_id
         self.order = (rule.priority, rule.rule_id)  # the lowest is asked first
         limits = rule.limits
-        self.min_gap_s, self.per_session, self.per_video = limits.min_gap_s, limits.per_session, limits.per_video
+        self.per_session, self.per_video = limits.per_session, limits.per_video
+        self.adapt = [(compile_criteria(other.when, rule.format), other) for other in rule.adapt]
+        gaps = [other.min_gap_s for other in rule.adapt if other.min_gap_s is not None]
+        self.min_gap_s = min([limits.min_gap_s, *gaps])  # what is surely refused; the one in effect is asked later
         fixed, rest = split_criteria(rule.criteria)
         self.fixed: Predicate | None = compile_criteria(fixed, rule.format)  # asked once for all plays alike
         self.criteria: Predicate | None = compile_criteria(rest, rule.format)  # asked at each occasion
@@ -53,22 +60,40 @@ class CompiledRule:
             (field, getter(field, rule.format)) for field in fields_of(rule.criteria)
         )
         place = rule.insertion
-        self.series: Series | None = series_of(place) if isinstance(place, Every | Progressive | SessionPaced) else None
+        self.series: Series | None = series
+        if isinstance(place, Every | Progressive | SessionPaced):
+            self.series = series_of(place)
         self.text = describe_insertion(place)
 
-    def positions(self, duration_s: float | None) -> list[float]:
+    def in_video(self, duration_s: float | None) -> CompiledRule | None:
+        """The rule for videos of this length, where its series depends on that; None where it has none there."""
+        place = self.rule.insertion
+        if isinstance(place, AtPercent) and place.of == "playback":
+            return CompiledRule(self.rule, Series((duration_s * place.percent / 100.0,), inf)) if duration_s else None
+        if not isinstance(place, ByLength):
+            return self
+        for step in place.steps if duration_s else ():
+            if step.up_to_s is None or (duration_s or 0.0) <= step.up_to_s:
+                return CompiledRule(self.rule, Series((), step.seconds))
+        return None
+
+    def positions(self, duration_s: float | None, cue_points_s: str) -> list[float]:
         """Where in a video of this length the rule has breaks; unknown lengths have none that depend on it."""
         place = self.rule.insertion
         found: list[float] = []
         if isinstance(place, AtSeconds):
-            if place.seconds >= 0:
+            origin = "end" if place.from_ == "start" and place.seconds < 0 else place.from_
+            if origin == "start":
                 found = [place.seconds]
             elif duration_s is not None:
-                found = [duration_s + place.seconds]
-        elif isinstance(place, AtPercent):
+                found = [(duration_s if origin == "end" else duration_s / 2.0) + place.seconds]
+        elif isinstance(place, AtMiddle):
+            found = [] if duration_s is None else [duration_s * 50.0 / 100.0]
+        elif isinstance(place, AtPercent) and place.of == "length":
             found = [] if duration_s is None else [duration_s * place.percent / 100.0]
         elif isinstance(place, AtCuePoints):
-            found = sorted(set(place.positions_s))
+            cues = place.positions_s or [float(at_s) for at_s in cue_points_s.split(",") if at_s]
+            found = sorted({at_s + place.offset_s for at_s in cues})
         return [at for at in found if at >= 0.0 and (duration_s is None or at <= duration_s)]
 
 
@@ -80,6 +105,9 @@ class Play(NamedTuple):
     category: str
     channel: str
     country: str
+    playlist_id: str
+    affiliate: str
+    cue_points_s: str
 
 
 class Break(NamedTuple):
@@ -145,24 +173,29 @@ class Plan:
     """The rules in scope for one video and viewer, sorted by what triggers them. Shared by all plays alike."""
 
     __slots__ = (
-        "action_gap_s", "actions", "break_at", "breaks", "ends", "min_gap_s", "moment", "of_session", "of_view",
-        "start_gap_s", "starts",
+        "action_gap_s", "actions", "break_at", "breaks", "clip_ends", "clip_starts", "ends", "min_gap_s", "moment",
+        "of_session", "of_view", "start_gap_s", "starts",
     )  # fmt: skip
 
-    def __init__(self, moment: ActiveRules, rules: Sequence[CompiledRule], duration_s: float | None) -> None:
+    def __init__(self, moment: ActiveRules, rules: Sequence[CompiledRule], play: Play) -> None:
         self.moment = moment
+        clips = [(r, r.rule.insertion.place) for r in rules if isinstance(r.rule.insertion, BetweenClips)]
+        self.clip_starts = tuple(r for r, place in clips if place != "after")
+        self.clip_ends = tuple(r for r, place in clips if place == "after")
         self.starts = tuple(r for r in rules if isinstance(r.rule.insertion, AtStart))
         self.ends = tuple(r for r in rules if isinstance(r.rule.insertion, AtEnd))
         self.of_session = moment.timeline(r for r in rules if isinstance(r.rule.insertion, SessionPaced))
-        self.of_view = moment.timeline(r for r in rules if isinstance(r.rule.insertion, Every | Progressive))
+        self.of_view = moment.timeline(
+            r for r in rules if r.series is not None and not isinstance(r.rule.insertion, SessionPaced)
+        )
         self.actions: dict[str, tuple[CompiledRule, ...]] = {}
         for rule in rules:
             if isinstance(rule.rule.insertion, OnAction):
                 action = rule.rule.insertion.action
                 self.actions[action] = (*self.actions.get(action, ()), rule)
-        self.start_gap_s = min((rule.min_gap_s for rule in self.starts), default=float("inf"))
+        self.start_gap_s = min((rule.min_gap_s for rule in (*self.starts, *self.clip_starts)), default=float("inf"))
         self.action_gap_s = min((r.min_gap_s for asked in self.actions.values() for r in asked), default=float("inf"))
-        breaks = [Break(at, rule) for rule in rules for at in rule.positions(duration_s)]
+        breaks = [Break(at, rule) for rule in rules for at in rule.positions(play.duration_s, play.cue_points_s)]
         self.breaks = tuple(sorted(breaks, key=lambda b: (b.position_s, b.rule.order)))
         self.break_at = [b.position_s for b in self.breaks]
         placed = [b.rule for b in self.breaks] + [rule for rule in rules if rule.series is not None]
@@ -192,23 +225,23 @@ class Plan:
 class ActiveRules:
     """The rules in effect from ``begins`` up to, not including, ``until`` (ms), by priority."""
 
-    __slots__ = ("_by_video", "_plans", "_timelines", "begins", "rules", "until")
+    __slots__ = ("_plans", "_timelines", "begins", "rules", "until")
 
     def __init__(self, begins: float, until: float, rules: Sequence[CompiledRule]) -> None:
         self.begins, self.until, self.rules = begins, until, tuple(rules)
         self._plans: dict[tuple[object, ...], Plan] = {}
         self._timelines: dict[tuple[CompiledRule, ...], Timeline] = {}
-        self._by_video = any(rule.rule.scope.videos for rule in rules)
 
-    def plan(self, video_id: str, duration_s: float | None, category: str, channel: str, country: str) -> Plan:
-        """What applies to a play of this video; made once for all plays alike."""
-        key = (video_id if self._by_video else None, duration_s, category, channel, country)
+    def plan(self, session: SessionState) -> Plan:
+        """What applies to the session's play; made once for all plays alike."""
+        key = tuple(getattr(session, name) for name in Play._fields)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             play = Play(*key)
-            plan = self._plans[key] = Plan(self, [rule for rule in self.rules if _applies(rule, play)], duration_s)
+            parts = [rule.in_video(play.duration_s) for rule in self.rules if _applies(rule, play)]
+            plan = self._plans[key] = Plan(self, [part for part in parts if part is not None], play)
         return plan
 
     def timeline(self, rules: Iterable[CompiledRule]) -> Timeline:
@@ -221,8 +254,8 @@ class ActiveRules:
 
 def _applies(compiled: CompiledRule, play: Play) -> bool:
     scope = compiled.rule.scope
-    lists = (scope.videos, scope.categories, scope.channels, scope.countries)
-    looked_at = (play.video_id, play.category, play.channel, play.country)
+    lists = (scope.videos, scope.categories, scope.channels, scope.countries, scope.playlists, scope.affiliates)
+    looked_at = (play.video_id, play.category, play.channel, play.country, play.playlist_id, play.affiliate)
     if not all(not wanted or value in wanted for wanted, value in zip(lists, looked_at, strict=True)):
         return False
     return compiled.fixed is None or compiled.fixed(cast("SessionState", play), 0)

@@ -10,6 +10,7 @@ from plain_plan import ActiveRules, Plan
 from plain_state import NOTHING, SessionState
 
 from cuepoint.models.session_results import Results
+from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
 
@@ -22,7 +23,10 @@ _PLACELESS = frozenset((
 ))  # fmt: skip
 _SEEKS = frozenset(("seeked", "rewound"))
 _IN_PASSING = MOVES | _PLACELESS
-_ACTIONS = frozenset(("paused", "resumed", "muted", "fullscreen_entered", "hovered", "clicked", "site_action"))
+_AD_ACTIONS = frozenset(("ad_completed", "ad_skipped", "ad_clicked"))
+_ACTIONS = _AD_ACTIONS | frozenset(
+    ("paused", "resumed", "muted", "fullscreen_entered", "hovered", "clicked", "site_action")
+)
 _SWITCHES = {
     "muted": ("muted", True),
     "unmuted": ("muted", False),
@@ -36,7 +40,9 @@ _COUNTED = {  # besides pauses
     "ad_skipped": "skips",
     "ad_clicked": "clicks",
     "clicked": "clicks",
+    "site_action": "sites",
 }
+NEAR_AD_S = 30.0
 
 
 def advance(session: SessionState, event: PlayerEvent, at_ms: int, rules: ActiveRules, out: Results) -> None:
@@ -118,7 +124,7 @@ def absorb(session: SessionState, event: PlayerEvent) -> None:
         _learn_viewer(session, event)
     if event.kind == "video_started" and event.video_id == session.video_id and session.duration_s is None:
         session.duration_s = event.duration_s or None
-        session.category, session.channel = intern(event.category), intern(event.channel)
+        _learn_video(session, event)
         session.plan, session.quiet_until_s = None, -1.0
 
 
@@ -152,14 +158,31 @@ def _learn_viewer(session: SessionState, event: PlayerEvent) -> None:
     if event.country:
         session.country = intern(event.country)
         session.plan = None
+    if event.affiliate:
+        session.affiliate, session.plan = event.affiliate, None
+    session.region, session.profile = event.region or session.region, event.profile or session.profile
+    for name in ("average_view_s", "average_session_s", "plays"):
+        if getattr(event, name) is not None:
+            setattr(session, name, getattr(event, name))
+
+
+def _learn_video(session: SessionState, event: PlayerEvent) -> None:
+    session.category, session.channel = intern(event.category), intern(event.channel)
+    session.playlist_id = event.playlist_id or ""
+    session.playlist_number, session.playlist_length = event.playlist_number, event.playlist_length
+    session.cue_points_s = ",".join(encode(at_s).decode() for at_s in event.cue_points_s)
+    session.views, session.trend, session.rating = event.views, event.trend, event.rating
 
 
 def _open_view(session: SessionState, event: PlayerEvent) -> None:
     played_s = session.session_played_s
+    if session.videos and not session.completed and session.gap_s <= NEAR_AD_S:
+        session.abandons += 1
+    session.playlist_before = session.playlist_id
     session.view_seq, session.videos = event.seq, session.videos + 1
     session.video_id = intern(event.video_id) if event.video_id is not None else None
     session.duration_s = event.duration_s or None
-    session.category, session.channel = intern(event.category), intern(event.channel)
+    _learn_video(session, event)
     session.position_s = session.run_from_s = session.reached_s = event.position_s
     session.view_base_s, session.session_base_s = 0.0, played_s
     session.completed, session.fired_view, session.plan = False, NOTHING, None
@@ -172,9 +195,7 @@ def _plan(session: SessionState, event: PlayerEvent, rules: ActiveRules) -> Plan
         session.duration_s, session.plan = event.duration_s, None
     plan = session.plan
     if plan is None or plan.moment is not rules:
-        plan = session.plan = rules.plan(
-            session.video_id, session.duration_s, session.category, session.channel, session.country
-        )
+        plan = session.plan = rules.plan(session)
         session.quiet_until_s = session.moment_s = -1.0
     return plan
 
@@ -187,12 +208,18 @@ def _act(session: SessionState, event: PlayerEvent, plan: Plan | None, due: list
         setattr(session, name, on)
     if not action:
         return
-    session.last_action = action
+    said = event.action
+    if action in _AD_ACTIONS:
+        said = event.rule_id or ""
+    else:
+        session.last_action = action
+        if action == "site_action":
+            session.last_site = said
     if plan is None or action not in plan.actions or session.gap_s < plan.action_gap_s:
         return
     for rule in plan.actions[action]:
         value = getattr(rule.rule.insertion, "value", "")
-        if not value or value == event.action:
+        if not value or value == said:
             due.append((rule.order, session.position_s, rule, event.seq, action, 0.0))
 
 

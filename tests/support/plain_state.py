@@ -46,6 +46,27 @@ STORED = (
     "ad_at_s",  # seconds of the session played at the last ad; negative before the first
     "fired",  # rule -> ads in the session, of rules that limit them
     "fired_view",  # rule -> ads in this play, likewise
+    "hours",  # (rule, ms) of each ad of the last hour, of rules that limit them
+    "rivals",  # category -> ms of the session played at its last ad
+    "pod_ads",
+    "pod_s",
+    "playlist_id",
+    "playlist_before",
+    "playlist_number",
+    "playlist_length",
+    "cue_points_s",
+    "affiliate",
+    "region",
+    "profile",
+    "last_site",
+    "sites",
+    "abandons",
+    "views",
+    "trend",
+    "rating",
+    "average_view_s",
+    "average_session_s",
+    "plays",
 )
 _SHARED = frozenset(("device", "country", "video_id", "category", "channel"))  # texts of many sessions, held once
 _INFINITE = float("inf")
@@ -93,6 +114,27 @@ class SessionState:
     ad_at_s: float
     fired: dict[str, int]
     fired_view: dict[str, int]
+    hours: list[list[Any]]
+    rivals: dict[str, int]
+    pod_ads: int
+    pod_s: float
+    playlist_id: str
+    playlist_before: str
+    playlist_number: int
+    playlist_length: int
+    cue_points_s: str
+    affiliate: str
+    region: str
+    profile: str
+    last_site: str
+    sites: int
+    abandons: int
+    views: float | None
+    trend: float | None
+    rating: float | None
+    average_view_s: float | None
+    average_session_s: float | None
+    plays: float | None
     plan: Plan | None
     quiet_until_s: float
     moment_s: float
@@ -108,6 +150,11 @@ class SessionState:
         self.position_s = self.reached_s = self.run_from_s = self.view_base_s = self.session_base_s = 0.0
         self.ad_at_s = -1.0
         self.fired = self.fired_view = NOTHING
+        self.hours, self.rivals, self.pod_ads, self.pod_s = [], {}, 0, 0.0
+        self.playlist_id = self.playlist_before = self.cue_points_s = ""
+        self.affiliate = self.region = self.profile = self.last_site = ""
+        self.playlist_number = self.playlist_length = self.sites = self.abandons = 0
+        self.views = self.trend = self.rating = self.average_view_s = self.average_session_s = self.plays = None
         self.plan, self.quiet_until_s, self.moment_s = None, -1.0, -1.0
 
     @property

@@ -213,6 +213,34 @@ async def test_a_rule_is_checked_and_read_back_in_one_line(client):
     assert all(error["field"] and error["reason"] for error in response.json()["errors"])
 
 
+async def test_rules_are_tried_over_http(client):
+    every = {"rule_id": "r", "name": "n", "insertion": {"at": "every", "seconds": 20}, "status": "draft"}
+    answer = await client.post("/v1/rules/preview", json={"viewing": {"length_s": 50}, "rules": [every]}, headers=ADMIN)
+    assert [(one["position_s"], one["rule_id"]) for one in answer.json()["decisions"]] == [(20.0, "r"), (40.0, "r")]
+    events = [
+        {
+            "event_id": f"e{k}",
+            "session_id": "s",
+            "seq": k,
+            "kind": kind,
+            "at": 1,
+            "video_id": "v",
+            "position_s": 30.0 * k,
+        }
+        for k, kind in enumerate(("video_started", "progressed"))
+    ]
+    paused = every | {
+        "status": "active",
+        "limits": {"min_gap_s": 5},
+        "criteria": {"op": "is", "field": "muted", "value": True},
+    }
+    answer = await client.post("/v1/rules/explain", json={"rules": [paused], "events": events}, headers=ADMIN)
+    assert [one["why"] for one in answer.json()["occasions"]] == ["muted == true is false: it is false"]
+    bad = await client.post("/v1/rules/explain", json={"events": [events[0] | {"seq": -1}]}, headers=ADMIN)
+    assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "$.events[0].seq")
+    assert (await client.post("/v1/rules/preview", content=b"{", headers=ADMIN)).status_code == 400
+
+
 def test_buckets_forget_the_least_recent_and_never_refill_above_the_burst():
     buckets = TokenBuckets(rate_per_s=1, burst=2, keys=2)
     assert buckets.take("a", 2, 0.0) == 0.0
