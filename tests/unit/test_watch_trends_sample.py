@@ -135,3 +135,11 @@ def test_ids_revisions_and_endings_are_consistent(told: Told):
             assert [w.revision for w in words] == list(range(1, len(words) + 1))
             assert words[0].status == "opened" and all(w.status in ("updated", "closed") for w in words[1:])
             assert all(w.status == "updated" for w in words[1:-1])
+
+
+def test_a_region_is_told_with_a_size_that_fits_its_direction(told: Told):
+    """Its mean so far, not that of a last day on the other side; under 1 % of the words speak of less than 5 %."""
+    words = [change for changes in told.changes.values() for change in changes]
+    assert len(words) > 2000
+    assert sum((w.size_per_day > 0) != (w.direction == "up") for w in words) < 0.002 * len(words)
+    assert sum(abs(w.size_percent) < 5 for w in words) < 0.01 * len(words)
