@@ -14,7 +14,7 @@ from cuepoint.models.report_kernel import rows_of
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_says import KINDS
 from cuepoint.models.session_parser import CHOICES, EVENT, EXTRAS, LENGTH_BITS, SESSION, TEXTS, VIDEO, parse_events
-from cuepoint.schemas.codec import decoder, explain, type_name
+from cuepoint.schemas.codec import decoder, encode, explain, type_name
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.rules import AdRule, AdType
@@ -52,6 +52,12 @@ class Events(NamedTuple):
                 if event is not None:
                     found[k] = event.event_id, event.session_id
         return found
+
+
+def _decimal(position_s: float) -> str:
+    """As our own encoder writes it, but never with an exponent."""
+    text = encode(position_s).decode()
+    return f"{position_s:.6f}" if "e" in text else text
 
 
 def _cut(text: memoryview, span: int) -> str:
@@ -99,5 +105,5 @@ def _read_exactly(events: Events, k: int, value: bytes, names: Names) -> None:
     for column, name in enumerate(TEXTS):
         text = getattr(event, name)
         if isinstance(text, list):
-            text = ",".join(f"{position_s:.6f}" for position_s in text)
+            text = ",".join(map(_decimal, text))
         events.texts[k, column] = -1 if text is None else names.row(text)
