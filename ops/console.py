@@ -16,9 +16,12 @@ from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import answer_http
 from cuepoint.ops.console_asset import add_asset
 from cuepoint.ops.console_changes import add_change_list
+from cuepoint.ops.console_consumption import add_consumption
 from cuepoint.ops.console_faults import add_faults
 from cuepoint.ops.console_overview import add_overview
 from cuepoint.ops.console_pages import STATIC, render
+from cuepoint.ops.console_quarantine import add_quarantine
+from cuepoint.ops.console_reports import add_reports
 from cuepoint.ops.console_rules import add_rules
 from cuepoint.ops.console_sampler import Sampler
 from cuepoint.ops.console_sessions import add_sessions
@@ -66,6 +69,9 @@ def mount_console(app: FastAPI, settings: Settings, parts: ApiParts) -> None:
     add_overview(router, parts, sampler)
     add_change_list(router, parts)
     add_asset(router, parts)
+    add_consumption(router, parts)
+    add_reports(router, parts)
+    add_quarantine(router, parts)
     add_sessions(router, parts)
     add_rules(router, parts)
     add_faults(router, parts)

@@ -22,6 +22,9 @@ PAGE_HEADERS = {"cache-control": "no-store"}  # the security headers are set aro
 PAGES = (
     ("Overview", "/", "o", "overview"),
     ("Changes", "/changes", "c", "changes"),
+    ("Catalogue", "/assets", "a", "catalogue"),
+    ("Reports", "/reports", "p", "reports"),
+    ("Quarantine", "/quarantine", "u", "quarantine"),
     ("Sessions", "/sessions", "s", "sessions"),
     ("Rules", "/rules", "r", "rules"),
     ("Dead letters", "/dead-letters", "d", "dead"),

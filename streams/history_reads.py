@@ -16,6 +16,7 @@ from cuepoint.streams.database import reading
 from cuepoint.streams.history_reasons import read_reasons
 from cuepoint.streams.history_rows import AssetRow, ChangeRow, DeadLetterRow, Overview, Page, ReportRow
 from cuepoint.streams.quarantine_reads import QuarantineReads
+from cuepoint.streams.report_reads import ReportReads
 from cuepoint.streams.session_reads import SessionReads
 from cuepoint.streams.tables import ASSET_DAYS, ASSETS, CHANGES, DEAD_LETTERS, DECISIONS, REPORTS, SESSIONS
 
@@ -34,7 +35,7 @@ _CHANGE_ROWS = select(
 ).select_from(CHANGES.outerjoin(ASSETS, ASSETS.c.asset_id == CHANGES.c.asset_id))
 
 
-class HistoryReader(SessionReads, QuarantineReads):
+class HistoryReader(SessionReads, QuarantineReads, ReportReads):
     """Synchronous; every call is one short transaction. Raises Unavailable when the database does not answer."""
 
     def __init__(self, engine: Engine) -> None:

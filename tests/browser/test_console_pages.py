@@ -16,6 +16,10 @@ PAGES = (
     "/changes?kind=rapid&q=nothing-like-this",
     "/assets/song-1",
     "/assets/evil",
+    "/assets",
+    "/consumption/song-1",
+    "/reports",
+    "/quarantine",
     "/sessions",
     "/sessions/ended-1",
     "/rules",
@@ -56,7 +60,8 @@ def test_hostile_title_is_shown_as_text(open_page: Callable[..., Any]) -> None:
 
 
 def test_unknown_page_and_asset_say_so(open_page: Callable[..., Any]) -> None:
-    for path in ("/no-such-page", "/assets/none", "/sessions/none", "/rules/none", "/changes/none"):
+    kinds = ("assets", "sessions", "rules", "changes", "consumption")
+    for path in ("/no-such-page", *(f"/{kind}/none" for kind in kinds)):
         watched = open_page(path)
         expect(watched.page.locator("h1")).to_have_text("Not found")
         watched.complaints[:] = [text for text in watched.complaints if "404" not in text]
@@ -66,6 +71,9 @@ def test_empty_console_says_what_to_do(open_page: Callable[..., Any], bare_conso
     for path, sentence in (
         ("/", "No worker is heard of"),
         ("/changes", "No changes yet"),
+        ("/assets", "No metadata yet"),
+        ("/reports", "No report yet"),
+        ("/quarantine", "Nothing waits"),
         ("/sessions", "No sessions yet"),
         ("/rules", "No rules yet"),
         ("/dead-letters", "No dead letters"),
@@ -80,6 +88,16 @@ def test_broken_stores_are_said_and_the_pages_stay(open_page: Callable[..., Any]
     expect(page.get_by_text("The history database does not answer.").first).to_be_visible()
     expect(page.get_by_text("Redis does not answer.").first).to_be_visible()
     assert violations(page) == []
-    for path in ("/changes", "/sessions", "/rules", "/dead-letters", "/assets/song-1"):
+    for path in (
+        "/changes",
+        "/assets",
+        "/reports",
+        "/quarantine",
+        "/consumption/song-1",
+        "/sessions",
+        "/rules",
+        "/dead-letters",
+        "/assets/song-1",
+    ):
         page = open_page(path, base=broken_console.url).page
         expect(page.get_by_text("The history database does not answer.").first).to_be_visible()

@@ -11,8 +11,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from consumption_feed import batch_of, cell, report
 from redis.asyncio import Redis
 
+from cuepoint.agents.store_consumption import StoreConsumption
+from cuepoint.ops.consumption_parts import consumption_writer
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.faults import DeadLetter
@@ -26,6 +29,7 @@ from cuepoint.schemas.opportunities import (
     ProximalCause,
 )
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
+from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdFormat, AdRule, AtStart, Compare, SessionPaced
 from cuepoint.schemas.topics import (
     AD_DECISIONS,
@@ -36,14 +40,16 @@ from cuepoint.schemas.topics import (
     EXPLANATIONS,
     OPPORTUNITIES,
     PLAYER_EVENTS,
+    QUARANTINE,
     REPORTS,
     Topic,
 )
-from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened
+from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, ReportWithdrawn
 from cuepoint.streams.database import open_engine
 from cuepoint.streams.heartbeats import Heartbeat, write
 from cuepoint.streams.history import HistoryWriter
 from cuepoint.streams.history_rows import Recorded
+from cuepoint.streams.producer import partition_of
 from cuepoint.streams.rule_store import RuleStore
 
 FIRST_DAY = dt.date(2019, 1, 1)
@@ -253,6 +259,50 @@ def opportunity(change_id: str, asset_id: str, **other: object) -> Opportunity:
     return Opportunity(**(values | other))  # type: ignore[arg-type]
 
 
+def fill_reports(console: Console, last: dt.date) -> None:
+    """Two services up to ``last``: a day is missing, one revised, one taken back; and what waits in quarantine."""
+    messages: list[Contract] = []
+    for back in reversed(range(1, 10)):
+        for dsp, territory in (("aurora", "US"), ("brook", "WW")):
+            if (dsp, back) == ("aurora", 3):
+                continue
+            for version in (1, 2) if (dsp, back) == ("aurora", 5) else (1,):
+                about = {"dsp": dsp, "territory": territory, "day": last - dt.timedelta(days=back), "version": version}
+                messages += [ReportOpened(**about), ReportCompleted(**about, records=1200, source="week.csv")]  # type: ignore[arg-type]
+    console.record(REPORTS, *messages)
+    waiting = [
+        Quarantined(identifiers=["isrc:USUM71900764", "aurora:7"], day=last, dsp="aurora", territory="US", count=4000),
+        Quarantined(
+            identifiers=["isrc:USUM71900764", "aurora:7"], day=last - dt.timedelta(days=1), dsp="aurora", count=90
+        ),
+        Quarantined(identifiers=["brook:" + EVIL[:90]], day=last, dsp="brook", count=3),
+    ]
+    taken_back = ReportWithdrawn(dsp="brook", territory="WW", day=last - dt.timedelta(days=4))
+    console.record(QUARANTINE, taken_back, *waiting)
+
+
+def fill_consumption(settings: Settings) -> None:
+    """40 days of a song of two services, stored as the role ``store`` does."""
+    engine = open_engine(settings.database_url.get_secret_value())
+    agent = StoreConsumption(consumption_writer(settings, engine))
+    messages: list[Contract] = []
+    for number in range(40):
+        for dsp in ("aurora", "brook"):
+            playlist = {"context": "playlist", "container_name": EVIL}
+            counted = ((700 + 10 * number, playlist), (300, {"context": "library"}))
+            cells = [cell("song-1", count, played_seconds=180 * count, **way) for count, way in counted]
+            messages += report(cells, day=FIRST_DAY + dt.timedelta(days=number), dsp=dsp)
+    batch = batch_of(messages, partition=partition_of(b"song-1", settings.partitions))
+
+    async def store() -> None:
+        await agent.position(batch.topic, batch.partition)
+        await agent.process(batch)
+        await agent.flush(only_due=False)
+
+    in_thread(store)
+    engine.dispose()
+
+
 def fill(console: Console) -> None:
     """What every page needs to show something."""
     console.record(
@@ -265,6 +315,7 @@ def fill(console: Console) -> None:
     console.record(
         REPORTS, ReportOpened(dsp="dsp", day=day), ReportCompleted(dsp="dsp", day=day, records=2, source="day.csv")
     )
+    fill_reports(console, day)
     console.record(ASSET_DAYS, *asset_days("song-1", 120), *asset_days("evil", 30))
     region = {"end": FIRST_DAY + dt.timedelta(days=89), "status": "closed"}
     changes = [change(number, f"other-{number}") for number in range(2, 62)]
@@ -272,6 +323,7 @@ def fill(console: Console) -> None:
     console.record(CHANGES, change(62, "sim-7", size_percent=500.0, size_per_day=90_000.0))
     console.record(EXPLANATIONS, explanation("change-1", "song-1", "Hot Hits"), explanation("change-0", "evil", EVIL))
     console.record(OPPORTUNITIES, opportunity("change-1", "song-1"))
+    fill_consumption(console.settings)
     console.play("ended-1", "session_started", "video_started", "paused", "resumed", "seeked", "session_ended")
     letter = DeadLetter(
         topic="cuepoint.trend-records.v1",
