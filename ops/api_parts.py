@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from cuepoint.ops.api_auth import Access
 from cuepoint.ops.api_rule_book import RulePublisher
+from cuepoint.ops.asset_forecast import AssetForecasts
 from cuepoint.ops.consumption_parts import consumption_store
 from cuepoint.ops.document_publisher import DocumentPublisher
 from cuepoint.ops.settings import Settings
@@ -47,6 +48,7 @@ class ApiParts:
     counters: RedisCounters
     access: Access
     consumption: ConsumptionStore
+    forecasts: AssetForecasts
     documents: DocumentStore
     ads: AdStore
     document_publisher: DocumentPublisher
@@ -104,12 +106,14 @@ def make_parts(settings: Settings) -> ApiParts:
         timeout_s=settings.collector_ack_s,
     )
     rules, documents = RuleStore(engine), DocumentStore(engine)
+    history = HistoryReader(engine)
     return ApiParts(
         settings=settings,
         redis=redis,
         engine=engine,
         producer=producer,
-        history=HistoryReader(engine),
+        history=history,
+        forecasts=AssetForecasts(history, settings.forecast_assets),
         rules=rules,
         publisher=RulePublisher(rules, producer, settings.rule_lead_ms),
         decisions=DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session),

@@ -23,6 +23,7 @@ from cuepoint.ops.api_pages import (
 )
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import Problem
+from cuepoint.ops.asset_forecast import MOST_DAYS, AssetForecast
 from cuepoint.streams.change_search import ChangeFilter
 from cuepoint.streams.history_rows import ChangeRow, Overview
 
@@ -46,6 +47,7 @@ def reads_router(parts: ApiParts) -> APIRouter:
 
     router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(reads)])
     _add_catalogue(router, parts)
+    _add_assets(router, parts)
     _add_playback(router, parts)
     return router
 
@@ -100,6 +102,10 @@ def _add_catalogue(router: APIRouter, parts: ApiParts) -> None:
             raise _missing("change", change_id)
         return Json(row)
 
+
+def _add_assets(router: APIRouter, parts: ApiParts) -> None:
+    history, most = parts.history, parts.settings.page_rows
+
     @router.get("/assets", **described(AssetPage))
     def assets(search: Search = "", cursor: Cursor = None, limit: Limit = 50) -> Response:
         """Assets, by a part of title, artist or id."""
@@ -116,6 +122,14 @@ def _add_catalogue(router: APIRouter, parts: ApiParts) -> None:
         found = [row.change for row in history.asset_changes(asset_id)]
         title, artist = (asset.title, asset.artist) if asset else ("", "")
         return Json(AssetSeries(asset_id=asset_id, title=title, artist=artist, days=days, changes=found))
+
+    @router.get("/assets/{asset_id}/forecast", **described(AssetForecast))
+    def forecast(asset_id: Id, days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = 28) -> Response:
+        """The asset's counts of the days after its last scored one: median, 80 % and 95 % bounds."""
+        found = parts.forecasts.forecast(asset_id, days)
+        if found is None:
+            raise _missing("scored day of the asset", asset_id)
+        return Json(found)
 
 
 def _add_playback(router: APIRouter, parts: ApiParts) -> None:

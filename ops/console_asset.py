@@ -11,12 +11,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from cuepoint.ops.api_parts import ApiParts
+from cuepoint.ops.asset_forecast import AssetForecast
 from cuepoint.ops.console_pages import PAGE_HEADERS, render
 from cuepoint.ops.console_reads import Answer, from_history, list_from_history
 from cuepoint.ops.console_reasons import DIMENSIONS, GOALS, cause_words, metrics, waterfall, weights
 from cuepoint.schemas.trends import AssetDay, Change
 from cuepoint.streams.history_rows import ChangeRow
 
+FORECAST_DAYS = 28
 CHART_VALUES = ("lower_95", "upper_95", "lower_80", "upper_80", "mean", "level", "count")
 
 
@@ -37,6 +39,16 @@ def chart_columns(days: list[AssetDay]) -> list[list[float | None]]:
     rows = [found.get(day) for day in every]
     columns = [[None if row is None else getattr(row, name) for row in rows] for name in CHART_VALUES]
     return [[epoch_s(day) for day in every], *columns]
+
+
+def with_forecast(columns: list[list[float | None]], coming: AssetForecast | None) -> list[list[float | None]]:
+    """The chart's columns, and behind them the days to come: no count and no level, the median as forecast."""
+    if coming is None or not columns[0]:
+        return columns
+    names = ("lower_95", "upper_95", "lower_80", "upper_80", "median")
+    new = [[epoch_s(one.day) for one in coming.days], *([getattr(one, name) for one in coming.days] for name in names)]
+    blank: list[float | None] = [None] * len(coming.days)
+    return [[*old, *more] for old, more in zip(columns, [*new, blank, blank], strict=True)]
 
 
 def chart_region(change: Change, selected: str) -> dict[str, Any]:
@@ -107,16 +119,24 @@ def add_asset(router: APIRouter, parts: ApiParts) -> None:
 
     @router.get("/console/data/assets/{asset_id:path}")
     async def asset_data(asset_id: str, change: str = "") -> Response:
-        days, changes = await asyncio.gather(
+        days, changes, coming = await asyncio.gather(
             list_from_history(lambda: history.asset_days(asset_id)),
             list_from_history(lambda: history.asset_changes(asset_id)),
+            from_history(lambda: parts.forecasts.forecast(asset_id, FORECAST_DAYS), None),
         )
         status = 503 if days.problem or changes.problem else 200
         regions = [chart_region(row.change, change) for row in reversed(changes.value)]
-        body = msgspec.json.encode({"columns": chart_columns(days.value), "regions": regions})
+        columns = with_forecast(chart_columns(days.value), coming.value)
+        origin = epoch_s(coming.value.origin) if coming.value else None
+        body = msgspec.json.encode({"columns": columns, "regions": regions, "origin": origin})
         return Response(body, status, media_type="application/json", headers=PAGE_HEADERS)
 
     @router.get("/console/fragments/days/{asset_id:path}")
     async def asset_table(request: Request, asset_id: str) -> HTMLResponse:
         days = await list_from_history(lambda: history.asset_days(asset_id))
         return render(request, "asset_days.html", days=days.value[::-1], problem=days.problem)
+
+    @router.get("/console/fragments/forecast/{asset_id:path}")
+    async def forecast_table(request: Request, asset_id: str) -> HTMLResponse:
+        coming = await from_history(lambda: parts.forecasts.forecast(asset_id, FORECAST_DAYS), None)
+        return render(request, "asset_forecast.html", coming=coming.value, problem=coming.problem)

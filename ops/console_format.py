@@ -31,12 +31,15 @@ def rate(value: float | None) -> str:
 
 
 def signed(value: float | None, digits: int = 0) -> str:
-    """With its sign.
+    """With its sign; what rounds to nothing has none.
 
-    >>> ascii((signed(1200.0), signed(-5.25, 1)))
-    "('+1,200', '\\\\u22125.2')"
+    >>> ascii((signed(1200.0), signed(-5.25, 1), signed(-0.2), signed(0.0)))
+    "('+1,200', '\\\\u22125.2', '0', '0')"
     """
-    return DASH if value is None else f"{value:+,.{digits}f}".replace("-", MINUS)
+    if value is None:
+        return DASH
+    text = f"{value:+,.{digits}f}"
+    return text.replace("-", MINUS) if text.strip("+-0.") else text[1:]
 
 
 def percent(value: float | None) -> str:

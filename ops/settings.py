@@ -207,6 +207,9 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     ready_timeout_s: float = Field(2.0, gt=0, le=30, description="how long /readyz waits for each part")
     # ---- F: console (append here) ----
     console_refresh_ms: int = Field(2000, ge=250, le=60_000, description="how often live parts of the console refresh")
+    forecast_assets: int = Field(
+        200, ge=0, le=5000, description="assets of the catalogue that a forecast in API and console learns from"
+    )
     export_rows: int = Field(100_000, ge=1, le=10_000_000, description="most rows of a CSV export of the console")
     console_live_s: float = Field(
         120.0, gt=0, le=86_400, description="a session not heard of for so long is not shown as live"

@@ -103,6 +103,12 @@ class HistoryReader(SessionReads, QuarantineReads, ReportReads):
         with reading(self._engine) as connection:
             return [_asset_day(body) for body in connection.scalars(rows.order_by(ASSET_DAYS.c.day))]
 
+    def assets_on(self, day: dt.date, limit: int) -> list[str]:
+        """Ids of the first assets that were scored on the day."""
+        rows = select(ASSET_DAYS.c.asset_id).where(ASSET_DAYS.c.day == day).order_by(ASSET_DAYS.c.asset_id)
+        with reading(self._engine) as connection:
+            return list(connection.scalars(rows.limit(limit)))
+
     def dead_letters(
         self, *, topic: str | None = None, code: str | None = None, limit: int = 50, offset: int = 0
     ) -> Page[DeadLetterRow]:

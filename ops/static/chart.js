@@ -76,11 +76,12 @@
   };
 
   const readout = document.querySelector("#chart-readout");
-  const show = (data) => (plot) => {
-    const at = plot.cursor.idx ?? data[0].length - 1;
+  const show = (data, last) => (plot) => {
+    const at = plot.cursor.idx ?? last;
     if (at < 0) return;
     const [day, low95, high95, low80, high80, mean, level, count] = data.map((column) => column[at]);
-    const values = { day: dayForm.format(day * 1000), count: number(count), mean: number(mean), level: number(level),
+    const coming = at > last;
+    const values = { day: dayForm.format(day * 1000) + (coming ? ", to come" : ""), count: coming ? "–" : number(count), mean: number(mean), level: coming ? "–" : number(level),
       band80: `${number(low80)} to ${number(high80)}`, band95: `${number(low95)} to ${number(high95)}` };
     Object.entries(values).forEach(([key, value]) => { const node = readout.querySelector(`[data-value=${key}]`); if (node) node.textContent = value; });
   };
@@ -99,7 +100,26 @@
     });
   };
 
-  const options = (data, regions) => {
+  // Where the forecast begins: a line, and the word above it.
+  const border = (origin) => (plot) => {
+    if (origin == null) return;
+    const { ctx: pen } = plot;
+    const { left, top, width, height } = plot.bbox;
+    const ratio = devicePixelRatio || 1;
+    const at = plot.valToPos(origin + 43200, "x", true);
+    if (at < left || at > left + width) return;
+    pen.save();
+    pen.strokeStyle = token("--ink-3");
+    pen.lineWidth = ratio;
+    pen.setLineDash([4 * ratio, 3 * ratio]);
+    pen.beginPath();
+    pen.moveTo(at, top);
+    pen.lineTo(at, top + height);
+    pen.stroke();
+    pen.restore();
+  };
+
+  const options = (data, regions, origin, last) => {
     const colours = { up: token("--up"), down: token("--down"), upFill: token("--region-up"), downFill: token("--region-down") };
     const axis = { stroke: token("--ink-3"), font: "12px Inter, sans-serif", grid: { stroke: token("--chart-grid"), width: 1 }, ticks: { show: false } };
     const edge = { stroke: "transparent", width: 0, points: { show: false } };
@@ -113,13 +133,14 @@
         { label: "forecast", stroke: token("--ink-3"), width: 1, dash: [3, 4], points: { show: false } },
         { label: "level", stroke: token("--chart-level"), width: 2, points: { show: false } },
         { label: "count", stroke: token("--chart-count"), width: 1.25, spanGaps: false, points: { show: data[0].length < 120, size: 4, fill: token("--chart-count") } }],
-      hooks: { drawClear: [shade(regions, colours), name(regions, colours)], setCursor: [show(data)], ready: [show(data)] },
+      hooks: { drawClear: [shade(regions, colours), name(regions, colours)], draw: [border(origin)], setCursor: [show(data, last)], ready: [show(data, last)] },
     };
   };
 
-  const draw = ({ columns, regions }) => {
+  const draw = ({ columns, regions, origin }) => {
     let plot;
-    const make = () => { plot?.destroy(); plot = new uPlot(options(columns, regions), columns, holder); };
+    const last = origin == null ? columns[0].length - 1 : columns[0].indexOf(origin);
+    const make = () => { plot?.destroy(); plot = new uPlot(options(columns, regions, origin, last), columns, holder); };
     make();
     document.body.addEventListener("themechanged", make);
     new ResizeObserver(() => { if (Math.abs(plot.width - holder.clientWidth) > 1) plot.setSize({ width: holder.clientWidth, height: plot.height }); }).observe(holder);

@@ -37,7 +37,8 @@ def test_table_has_the_numbers_of_the_chart(open_page: Callable[..., Any], conso
     expect(page.locator("tr[data-day]")).to_have_count(120)
     rows = page.eval_on_selector_all("tr[data-day]", "rows => rows.map(row => [...row.cells].map(c => c.textContent))")
     data = page.request.get(console.url + "/console/data/assets/song-1").json()
-    days, low95, high95, low80, high80, mean, level, count = data["columns"]
+    assert len(data["columns"][0]) == 120 + 28  # the forecast stands behind the days
+    days, low95, high95, low80, high80, mean, level, count = (column[:120] for column in data["columns"])
     expected = []
     for at in reversed(range(len(days))):
         day = dt.datetime.fromtimestamp(days[at], dt.UTC)
@@ -79,3 +80,21 @@ def test_region_is_in_data_and_list_and_zooms(open_page: Callable[..., Any], con
     _point_left_until(page, "Sun, 10 Feb 2019")
     page.locator("[data-zoom-days='0']").click()
     _point_left_until(page, "Tue, 1 Jan 2019")
+
+
+def test_forecast_is_a_fan_behind_the_last_day_and_a_table(open_page: Callable[..., Any], console: Any) -> None:
+    page = open_page("/assets/song-1").page
+    data = page.request.get(console.url + "/console/data/assets/song-1").json()
+    days, low95, high95, low80, high80, median, level, count = (column[120:] for column in data["columns"])
+    assert days[0] == data["origin"] + 86_400
+    assert level == count == [None] * 28
+    for bounds in zip(low95, low80, median, high80, high95, strict=True):
+        assert list(bounds) == sorted(bounds)
+    assert 5_000 < median[0] < 15_000
+    assert high95[-1] - low95[-1] > high95[0] - low95[0]
+    box = page.locator(".u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    expect(page.locator("[data-value=day]")).to_have_text("Tue, 28 May 2019, to come")
+    page.locator("#forecast summary").click()
+    expect(page.locator("tr[data-coming]")).to_have_count(28)
+    assert page.locator("tr[data-coming] td").nth(1).inner_text() == f"{median[0]:,.0f}"

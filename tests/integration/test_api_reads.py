@@ -134,6 +134,9 @@ async def test_changes_are_filtered_and_paged_without_gap_or_repeat(api):
 async def test_assets_and_series(api):
     page = await get(api, "/v1/assets", search="want")
     assert [row["asset_id"] for row in page["items"]] == ["a1"]
+    forecast = await get(api, "/v1/assets/a1/forecast", days=3)
+    assert (forecast["origin"], forecast["days"][0]["day"]) == ("2018-12-05", "2018-12-06")
+    assert all(one["lower_95"] <= one["lower_80"] <= one["median"] <= one["upper_80"] for one in forecast["days"])
     series = await get(api, "/v1/assets/a1/series", since="2018-12-03")
     assert [day["day"] for day in series["days"]] == ["2018-12-03", "2018-12-04", "2018-12-05"]
     assert series["days"][0]["lower_95"] == 80.0
@@ -181,7 +184,7 @@ async def test_dead_letters_overview_and_counters(api, redis_url):
 
 
 async def test_what_is_not_there_and_what_cannot_be_read(api):
-    for path in ("changes/x", "assets/x/series", "sessions/x"):
+    for path in ("changes/x", "assets/x/series", "assets/a2/forecast", "sessions/x"):
         response = await api.get(f"/v1/{path}", headers=ADMIN)
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
@@ -190,6 +193,7 @@ async def test_what_is_not_there_and_what_cannot_be_read(api):
         "changes?cursor=cm93czotMQ==",
         "changes?since=soon",
         "changes?least_percent=-1",
+        "assets/a1/forecast?days=366",
         "assets?search=%00",
         "changes/%00",
     ):

@@ -7,7 +7,7 @@ import doctest
 
 import pytest
 
-from cuepoint.ops import console_format, console_timeline
+from cuepoint.ops import console_export, console_filters, console_format, console_reasons, console_timeline
 from cuepoint.ops.console_asset import CHART_VALUES, chart_columns
 from cuepoint.ops.console_filters import ChangeFilters, page_number
 from cuepoint.ops.console_rates import Flow, RateBoard
@@ -54,7 +54,7 @@ def test_worker_that_is_gone_counts_nothing_and_the_series_is_bounded() -> None:
     assert board.line(FLOW) == [10, 10, 0]
 
 
-@pytest.mark.parametrize("module", [console_format, console_timeline])
+@pytest.mark.parametrize("module", [console_export, console_filters, console_format, console_reasons, console_timeline])
 def test_examples_of_the_docstrings(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
