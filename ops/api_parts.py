@@ -113,7 +113,7 @@ def make_parts(settings: Settings) -> ApiParts:
         engine=engine,
         producer=producer,
         history=history,
-        forecasts=AssetForecasts(history, settings.forecast_assets),
+        forecasts=AssetForecasts(history, settings.forecast_assets, wait_s=settings.forecast_wait_s),
         rules=rules,
         publisher=RulePublisher(rules, producer, settings.rule_lead_ms),
         decisions=DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session),

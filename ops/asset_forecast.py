@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.ops.compile_turn import compile_turn
+from cuepoint.schemas.errors import Unavailable
 from cuepoint.streams.history_reads import HistoryReader
 
 HISTORY_DAYS = 400
@@ -42,32 +43,38 @@ class AssetForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 class AssetForecasts:
     """``assets``: how many of the catalogue teach. Synchronous, for any number of threads, of which one works at a
-    time. What was made is kept for ``keep_s``, or until the asset has another last day."""
+    time and the others wait ``wait_s``. What was made is kept for ``keep_s``, or until the asset has another day."""
 
     def __init__(
         self,
         history: HistoryReader,
         assets: int = 200,
         keep_s: float = 600.0,
+        wait_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._history, self._assets, self._keep_s, self._clock = history, assets, keep_s, clock
-        self._turn = threading.Lock()
+        self._turn, self._wait_s = threading.Lock(), wait_s
         self._made: dict[tuple[str, int], tuple[float, AssetForecast]] = {}
 
     def forecast(self, asset_id: str, days: int = 28) -> AssetForecast | None:
-        """None for an asset without counts. Raises ValueError for ``days`` outside 1 to 365, Unavailable."""
+        """None for an asset without counts. Raises ValueError for ``days`` outside 1 to 365, Unavailable where the
+        database does not answer or the turn does not come."""
         if not 1 <= days <= MOST_DAYS:
             raise ValueError(f"days must be 1 to {MOST_DAYS}, not {days}")
         asset = self._history.asset(asset_id)
         if asset is None or asset.last_day is None:
             return None
-        with self._turn:
+        if not self._turn.acquire(timeout=self._wait_s):
+            raise Unavailable("another forecast is being made: ask again in a moment")
+        try:
             found = self._kept(asset_id, asset.last_day, days)
             if found is None:
                 self._make(asset_id, asset.last_day, days)
                 found = self._kept(asset_id, asset.last_day, days)
-        return found
+            return found
+        finally:
+            self._turn.release()
 
     def _kept(self, asset_id: str, origin: dt.date, days: int) -> AssetForecast | None:
         made_at, found = self._made.get((asset_id, days), (0.0, None))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import HTMLResponse, Response
 
 from cuepoint.ops.api_parts import ApiParts
@@ -15,10 +17,12 @@ from cuepoint.ops.asset_forecast import AssetForecast
 from cuepoint.ops.console_pages import PAGE_HEADERS, render
 from cuepoint.ops.console_reads import Answer, from_history, list_from_history
 from cuepoint.ops.console_reasons import DIMENSIONS, GOALS, cause_words, metrics, waterfall, weights
+from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.trends import AssetDay, Change
 from cuepoint.streams.history_rows import ChangeRow
 
 FORECAST_DAYS = 28
+log = logging.getLogger(__name__)
 CHART_VALUES = ("lower_95", "upper_95", "lower_80", "upper_80", "mean", "level", "count")
 
 
@@ -49,6 +53,17 @@ def with_forecast(columns: list[list[float | None]], coming: AssetForecast | Non
     new = [[epoch_s(one.day) for one in coming.days], *([getattr(one, name) for one in coming.days] for name in names)]
     blank: list[float | None] = [None] * len(coming.days)
     return [[*old, *more] for old, more in zip(columns, [*new, blank, blank], strict=True)]
+
+
+async def forecast_soon(parts: ApiParts, asset_id: str) -> Answer[AssetForecast | None]:
+    """The forecast, if it is there soon: the first one may have to wait until the model is compiled, and nobody should
+    wait for the chart's days so long."""
+    try:
+        async with asyncio.timeout(parts.settings.forecast_wait_s):
+            return Answer(await asyncio.to_thread(parts.forecasts.forecast, asset_id, FORECAST_DAYS))
+    except (SQLAlchemyError, Unavailable, OSError, TimeoutError) as error:
+        log.warning("console: no forecast: %s", error)
+        return Answer(None, "The forecast is not ready: load the page again in a moment.")
 
 
 def chart_region(change: Change, selected: str) -> dict[str, Any]:
@@ -122,7 +137,7 @@ def add_asset(router: APIRouter, parts: ApiParts) -> None:
         days, changes, coming = await asyncio.gather(
             list_from_history(lambda: history.asset_days(asset_id)),
             list_from_history(lambda: history.asset_changes(asset_id)),
-            from_history(lambda: parts.forecasts.forecast(asset_id, FORECAST_DAYS), None),
+            forecast_soon(parts, asset_id),
         )
         status = 503 if days.problem or changes.problem else 200
         regions = [chart_region(row.change, change) for row in reversed(changes.value)]
@@ -138,5 +153,5 @@ def add_asset(router: APIRouter, parts: ApiParts) -> None:
 
     @router.get("/console/fragments/forecast/{asset_id:path}")
     async def forecast_table(request: Request, asset_id: str) -> HTMLResponse:
-        coming = await from_history(lambda: parts.forecasts.forecast(asset_id, FORECAST_DAYS), None)
+        coming = await forecast_soon(parts, asset_id)
         return render(request, "asset_forecast.html", coming=coming.value, problem=coming.problem)

@@ -210,6 +210,9 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     forecast_assets: int = Field(
         200, ge=0, le=5000, description="assets of the catalogue that a forecast in API and console learns from"
     )
+    forecast_wait_s: float = Field(
+        5.0, gt=0, le=600, description="how long a chart waits for its forecast, and a forecast for another's end"
+    )
     export_rows: int = Field(100_000, ge=1, le=10_000_000, description="most rows of a CSV export of the console")
     console_live_s: float = Field(
         120.0, gt=0, le=86_400, description="a session not heard of for so long is not shown as live"

@@ -62,6 +62,7 @@ def console_settings(folder: Path, redis_url: str, console_open: bool = True) ->
         database_url=f"sqlite:///{folder}/history.db",  # type: ignore[arg-type]
         data_dir=folder,
         console_refresh_ms=250,
+        forecast_wait_s=120,
         console_open=console_open,
         admin_key="admin-key",  # type: ignore[arg-type]
         access_log=False,
