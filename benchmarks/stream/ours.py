@@ -152,7 +152,7 @@ def until_received(place: Place, running: list[Worker], total: int) -> None:
 
 
 def until_ready(place: Place, running: list[Worker]) -> None:
-    for seen in watch(place, running, 120.0):
+    for seen in watch(place, running, 300.0):
         if all(worker.state == "ready" for worker in seen):
             return
 

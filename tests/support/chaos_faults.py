@@ -224,18 +224,18 @@ class Faults:
             yield 0.2
             self._start(*[role] * len(members))
 
-    def _lose_archive(self, _: Random) -> Fault:
-        """Earlier states that a snapshot names are gone: the workers refuse it and say which file, until somebody moves
+    def _lose_archive(self, rng: Random) -> Fault:
+        """An earlier state that a snapshot names is gone: the workers refuse it and name the file, until somebody moves
         the snapshots away; then the state is made anew from the beginning of the log."""
         while self._disk.full:
             yield 0.5
         before, count = self._fleet.started("trends"), self._fleet.kill_all("trends")
-        lost = self._disk.lose_archive()
+        lost = self._disk.lose_archive(rng)
         self._start(*["trends"] * count)
         if lost is None:
             return
         began = time.monotonic()
-        while not self._fleet.has_said("trends", before, f"{lost} of the archive"):
+        while not self._fleet.has_said("trends", before, lost):
             if not self._disk.names(lost):
                 return  # another fault has taken the snapshots away
             if time.monotonic() - began > REFUSAL_S:

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from random import Random
 
 import redis
 from real_kafka import KafkaCluster, jars
@@ -135,19 +136,20 @@ class SnapshotDisk:
         """All snapshots of the role are gone."""
         shutil.rmtree(self._folder / role, ignore_errors=True)
 
-    def lose_archive(self) -> str | None:
-        """All files of the archive that one partition's snapshot names are gone; the name of one, None if there is
-        none. No worker of the role may run."""
-        for partition in sorted((self._folder.parent / "archive").glob("*/*/*")):
-            agent, topic, number = partition.parts[-3:]
-            for snapshot in self._folder.glob(f"*/{agent}/{topic}/{number}.snapshot"):
-                state = snapshot.read_bytes()
-                named = [path for path in sorted(partition.iterdir()) if path.name.encode() in state]
-                for path in named:
-                    path.unlink()
-                if named:
-                    return named[0].name
-        return None
+    def lose_archive(self, rng: Random) -> str | None:
+        """A file of the archive that a snapshot names is gone: its name, None if there is none. No worker may run that
+        has it."""
+        named = []
+        for path in sorted((self._folder.parent / "archive").glob("*/*/*/*")):
+            agent, topic, partition, name = path.parts[-4:]
+            for snapshot in self._folder.glob(f"*/{agent}/{topic}/{partition}.snapshot"):
+                if name.encode() in snapshot.read_bytes():
+                    named.append(path)
+        if not named:
+            return None
+        lost = rng.choice(named)
+        lost.unlink()
+        return lost.name
 
     def names(self, lost: str) -> bool:
         """Whether a snapshot still names the file."""
