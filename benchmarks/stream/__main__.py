@@ -11,12 +11,14 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import gc_policy
 import kafka_streams
 import latency
 import ours
 import peers
+import pressure
 import recovery
 import report
 import workload
@@ -105,7 +107,7 @@ def _measure(place: Place, sizes: Sizes, measured: Measured, arguments: argparse
     _part(measured, "sessions", lambda: _sessions(place, sizes, measured))
     if arguments.only_speed:
         return
-    half = measured.sessions.speed.per_s / 2 if measured.sessions.runs else None
+    half = measured.sessions.speed.per_s / 2 if measured.sessions.runs and sizes.two_workers else None
     rates = {"steady": (1_000.0, sizes.latency_s), "half": (half, min(HALF_RATE_S, sizes.latency_s))}
     for name, (rate, seconds) in rates.items():
         if rate:
@@ -114,6 +116,8 @@ def _measure(place: Place, sizes: Sizes, measured: Measured, arguments: argparse
         _part(measured, f"memory of {number:,} ({kind})", lambda k=kind, n=number: _memory(place, measured, k, n))
     if sizes.recovery_assets:
         _part(measured, "recovery", lambda: _recovery(place, sizes, measured))
+        _part(measured, "memory while Redis stands still", lambda: _pressure(place, sizes, measured))
+        _part(measured, "garbage collector", lambda: _collector(place, measured))
 
 
 def _part(measured: Measured, name: str, measure: Callable[[], None]) -> None:
@@ -237,13 +241,27 @@ def _latency(place: Place, measured: Measured, name: str, rate: float, seconds: 
     tell(f"{told}")
 
 
-def _memory(place: Place, measured: Measured, kind: str, number: int) -> None:
-    tell(f"memory: {kind} {number:,}")
-    script = str(Path(__file__).with_name("memory.py"))
-    command = place.pinned([sys.executable, script, kind, str(number)])
+def _script(place: Place, name: str, *arguments: str) -> dict[str, Any]:
+    """The JSON object that a script of this folder prints, run on the measured core."""
+    command = place.pinned([sys.executable, str(Path(__file__).with_name(name)), *arguments])
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ), timeout=600)
-    measured.memory.append({"kind": kind, **json.loads(done.stdout)})
-    tell(f"{measured.memory[-1]}")
+    tell(f"{name} {' '.join(arguments)}: {done.stdout.strip()}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _memory(place: Place, measured: Measured, kind: str, number: int) -> None:
+    measured.memory.append({"kind": kind, **_script(place, "memory.py", kind, str(number))})
+
+
+def _collector(place: Place, measured: Measured) -> None:
+    for kind in gc_policy.KINDS:
+        measured.collector += [_script(place, "gc_policy.py", kind, policy) for policy in gc_policy.POLICIES]
+
+
+def _pressure(place: Place, sizes: Sizes, measured: Measured) -> None:
+    measured.pressure = pressure.measure(place, PLAYER_PREFIX, sizes.events)
+    tell(f"{measured.pressure}")
 
 
 def _recovery(place: Place, sizes: Sizes, measured: Measured) -> None:

@@ -28,6 +28,7 @@ class Place:
     broker: str
     broker_kind: str
     redis_url: str
+    redis_pid: int
     folder: Path
     worker_cores: tuple[int, ...]
     other_cores: tuple[int, ...]
@@ -48,7 +49,7 @@ def prepare(*, embedded: bool = False) -> Iterator[Place]:
         broker, kind = _broker(stack, folder, embedded)
         redis = start_redis(folder / "redis")
         stack.callback(redis.stop)
-        yield Place(broker, kind, redis.address, folder, tuple(cores), others)
+        yield Place(broker, kind, redis.address, redis.pid, folder, tuple(cores), others)
 
 
 def _broker(stack: contextlib.ExitStack, folder: Path, embedded: bool) -> tuple[str, str]:

@@ -78,20 +78,20 @@ def _trends(assets: int, folder: Path) -> tuple[int, int, int]:
     feeder = Feeder(agent)
     before = resident_bytes()
     for number in range(DAYS):
-        day = FIRST_DAY.fromordinal(FIRST_DAY.toordinal() + number)
-        feeder.feed([encode(ReportOpened(dsp="d", day=day))])
-        values = _records(catalogue, number)
+        values = day_of(catalogue, number)
         while part := list(islice(values, BATCH)):
             feeder.feed(part)
-        feeder.feed([encode(ReportCompleted(dsp="d", day=day, records=assets, partition_records=assets))])
     growth = resident_bytes() - before
     return growth, assets, len(agent.snapshot(0))
 
 
-def _records(catalogue: Catalogue, number: int) -> Iterator[bytes]:
-    day = FIRST_DAY.fromordinal(FIRST_DAY.toordinal() + number)
+def day_of(catalogue: Catalogue, number: int) -> Iterator[bytes]:
+    """A day's report of one partition."""
+    day, assets = FIRST_DAY.fromordinal(FIRST_DAY.toordinal() + number), len(catalogue.ids)
+    yield encode(ReportOpened(dsp="d", day=day))
     for asset_id, count in zip(catalogue.ids, catalogue.day(number).tolist(), strict=True):
         yield encode(TrendRecord(asset_id=asset_id, day=day, dsp="d", count=count))
+    yield encode(ReportCompleted(dsp="d", day=day, records=assets, partition_records=assets))
 
 
 class Shelf:

@@ -10,6 +10,7 @@ from typing import Any
 
 from latency import Latency
 from ours import Speed
+from pressure import STALL_S, Pressure
 from recovery import Recovery
 
 GOALS = {  # of the issue; what is missed is said to be missed
@@ -59,6 +60,8 @@ class Measured:
     latency: dict[str, Latency] = field(default_factory=dict)
     memory: list[dict[str, Any]] = field(default_factory=list)  # kind, held, bytes_each, snapshot_bytes_each
     recovery: Recovery | None = None
+    pressure: Pressure | None = None
+    collector: list[dict[str, Any]] = field(default_factory=list)  # what gc_policy.py says
     failures: dict[str, str] = field(default_factory=dict)  # part of the measurement: why there is no figure of it
 
 
@@ -106,6 +109,8 @@ def markdown(m: Measured) -> str:
         _scaling(m),
         ["### Decision latency", "", *_latency(m)] if m.latency else [],
         ["### Memory and recovery", "", *_memory(m)] if m.memory or m.recovery else [],
+        _pressure(m),
+        ["### Garbage collector", "", *_collector(m)] if m.collector else [],
         ["### Goals", "", *_goals(figures(m))],
         ["```json", json_line(m), "```"],
     ]
@@ -178,6 +183,24 @@ def _memory(m: Measured) -> list[str]:
             f"worker held {r.bytes_per_asset:,.0f} resident bytes per asset (after two days, everything included).",
         ]
     return lines
+
+
+def _pressure(m: Measured) -> list[str]:
+    if m.pressure is None:
+        return []
+    before, most, left = m.pressure
+    return [
+        f"Back-pressure: `cuepoint worker counts` held {before / 1e6:,.0f} MB when Redis stopped answering with {left:,} "
+        f"events of the log still to read, and at most {most / 1e6:,.0f} MB in the {STALL_S:.0f} s after that."
+    ]
+
+
+def _collector(m: Measured) -> list[str]:
+    rows = [
+        (f"{e['kind']}, {e['policy']}", f"{e['cpu_us']:.2f}", f"{e['collections']:,}", f"{e['grown_bytes'] / 1e6:,.1f}")
+        for e in m.collector
+    ]
+    return _table(("agent fed directly, policy", "CPU us a record", "collections", "growth MB"), rows)
 
 
 def _goals(found: dict[str, float | None]) -> list[str]:
