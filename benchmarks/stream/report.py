@@ -188,10 +188,10 @@ def _memory(m: Measured) -> list[str]:
 def _pressure(m: Measured) -> list[str]:
     if m.pressure is None:
         return []
-    before, most, left = m.pressure
+    before_mb, most_mb = m.pressure.before / 1e6, m.pressure.most / 1e6
     return [
-        f"Back-pressure: `cuepoint worker counts` held {before / 1e6:,.0f} MB when Redis stopped answering with {left:,} "
-        f"events of the log still to read, and at most {most / 1e6:,.0f} MB in the {STALL_S:.0f} s after that."
+        f"Back-pressure: `cuepoint worker counts` held {before_mb:,.0f} MB when Redis stopped answering, with "
+        f"{m.pressure.left_records:,} events still to read, and at most {most_mb:,.0f} MB in the next {STALL_S:.0f} s."
     ]
 
 
