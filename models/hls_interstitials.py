@@ -32,7 +32,8 @@ class Interstitial(NamedTuple):
 def with_interstitials(text: str, whole_url: Callable[[str], str], ads: Sequence[Interstitial]) -> str:
     """The media playlist, its addresses made whole by ``whole_url``, with a date range for each of ``ads``.
 
-    Raises ContractError for what is no media playlist.
+    A live playlist whose beginning is gone has no place to count from, and gets none; one that still grows none at its
+    end. Raises ContractError for what is no media playlist.
     """
     lines = _lines(text)
     if is_multivariant(text):
@@ -40,6 +41,10 @@ def with_interstitials(text: str, whole_url: Callable[[str], str], ads: Sequence
     if not any(line.startswith("#EXTINF") for line in lines):
         raise ContractError("invalid", "$", "the playlist has no segment")
     began, total_s = _began(lines), _total_s(lines)
+    ended = "#EXT-X-ENDLIST" in lines
+    if not ended and _sequence(lines) > 0:
+        ads = ()
+    ads = [ad for ad in ads if ended or ad.at_s is not None]
     waiting = sorted(ads, key=lambda ad: total_s if ad.at_s is None else ad.at_s)
     whole: list[str] = []
     at_s, last = 0.0, max(n for n, line in enumerate(lines) if line.startswith("#EXTINF"))
@@ -97,6 +102,11 @@ def _addressed(line: str, address: Callable[[str], str]) -> str:
     if not line.startswith("#"):
         return address(line)
     return _URI.sub(lambda found: f'URI="{address(found[1])}"', line)
+
+
+def _sequence(lines: Sequence[str]) -> int:
+    given = next((line.partition(":")[2] for line in lines if line.startswith("#EXT-X-MEDIA-SEQUENCE:")), "0")
+    return int(given) if given.isascii() and given.isdecimal() else 0
 
 
 def _began(lines: Sequence[str]) -> dt.datetime | None:

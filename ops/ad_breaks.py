@@ -120,6 +120,8 @@ class AdBreaks:
             decision = await self._decision_for(session_id, promise)
         ads = await self._choose(session_id, occurrence, promise, decision, hls=hls)
         filled = Filled(occurrence, promise.rule_id, decision.decision_id if decision else "", promise.told, ads)
+        if not ads:
+            return filled  # not kept: the session may still earn it, and who looks ahead must not spoil it
         return _filled(await self._store.keep(session_id, kind, msgspec.json.encode(filled)))
 
     async def _choose(

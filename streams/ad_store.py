@@ -22,7 +22,8 @@ _FAILURES = (RedisError, OSError, TimeoutError)
 
 # All or nothing of each line item, whoever asks. What was reserved and not shown in time is given back first.
 # KEYS: served, reserved, the viewer's day. ARGV: now, until when reserved (ms), the viewer's ttl (s), the reservation,
-# then per line item its id, quota and frequency (-1: none). Gives 1 or 0 each.
+# then per line item its id, quota and frequency (-1: none). Gives 1 or 0 each; 1 without more to whom has it already:
+# two replicas may fill the same break at once.
 _RESERVE = """
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 1000)) do
   redis.call('ZREM', KEYS[2], old)
@@ -33,13 +34,16 @@ for i = 5, #ARGV, 3 do
   local id, quota, frequency = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local total = tonumber(redis.call('HGET', KEYS[1], id) or '0')
   local today = tonumber(redis.call('HGET', KEYS[3], id) or '0')
-  if (quota >= 0 and total >= quota) or (frequency >= 0 and today >= frequency) then
+  local mine = id .. ' ' .. ARGV[4]
+  if redis.call('ZSCORE', KEYS[2], mine) then
+    out[#out + 1] = 1
+  elseif (quota >= 0 and total >= quota) or (frequency >= 0 and today >= frequency) then
     out[#out + 1] = 0
   else
     redis.call('HINCRBY', KEYS[1], id, 1)
     redis.call('HINCRBY', KEYS[3], id, 1)
     redis.call('EXPIRE', KEYS[3], ARGV[3])
-    redis.call('ZADD', KEYS[2], ARGV[2], id .. ' ' .. ARGV[4])
+    redis.call('ZADD', KEYS[2], ARGV[2], mine)
     out[#out + 1] = 1
   end
 end

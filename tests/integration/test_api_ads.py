@@ -136,6 +136,8 @@ async def test_a_promised_break_is_what_the_session_has_become_when_it_comes(api
     mid, late = sorted(await promised(api, "s4"), key=lambda each: each["id"])
     (before,) = await fetched(late["uri"])
     assert before["ads"] == []
+    async with contextlib.aclosing(Redis.from_url(api.settings.redis_url.get_secret_value())) as redis:
+        assert await redis.get(f"cuepoint:break:s4:{late['id']}") is None  # who asks too early spoils nothing
     late2 = next(each for each in await promised(api, "s5") if each["id"].startswith("muted"))
     decision = AdDecision(
         decision_id="d1", session_id="s5", video_id="v", rule_id="muted", rule_version=1, event_id="e", number=1,

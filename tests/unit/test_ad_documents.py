@@ -198,6 +198,21 @@ def test_interstitials_are_read_by_a_player_as_they_were_meant() -> None:
     assert {name: mid["attributes"][name] for name in wanted} == wanted
 
 
+def test_a_live_playlist_gets_only_what_has_a_place() -> None:
+    ads = [
+        Interstitial("mid", 12.5, "https://ads.example.org/mid"),
+        Interstitial("post", None, "https://a.example.org/p"),
+    ]
+    growing = MEDIA.replace("#EXT-X-ENDLIST\n", "")
+    sliding = growing.replace("#EXT-X-MAP", "#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-MAP")
+    placed = [with_interstitials(text, WHOLE, ads).count("#EXT-X-DATERANGE") for text in (MEDIA, growing, sliding)]
+    assert placed == [2, 1, 0]
+        2,
+        1,
+        0,
+    ]
+
+
 def test_the_playlists_of_a_multivariant_one_are_linked() -> None:
     audio = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="a.m3u8"'
     text = f'#EXTM3U\n{audio}\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n'
