@@ -23,6 +23,7 @@ from cuepoint.schemas.rules import (
     CriteriaTree,
     Every,
     Has,
+    Limits,
     Not,
     OneOf,
 )
@@ -73,11 +74,16 @@ def plan_breaks(rules: Sequence[AdRule], video: Video, facts: Facts, now_ms: int
         if not _in_effect(rule, now_ms) or not _in_scope(rule, known):
             continue
         length_s = ad_length_s(rule.format, video.duration_s)
-        own: Facts = known | {"ad_type": rule.format.type, "ad_length_s": length_s}
+        own: Facts = known | {
+            "ad_type": rule.format.type,
+            "ad_length_s": length_s,
+            "ad_category": rule.format.category,
+            **({} if rule.format.rating is None else {"ad_rating": rule.format.rating}),
+        }
         verdict = holds(rule.criteria, own)
         if verdict is not False:
             places = _places(rule, video)[: rule.limits.per_video]
-            settled = verdict is True and rule.limits.per_session is None and not rule.limits.min_gap_s
+            settled = verdict is True and not rule.adapt and rule.limits == Limits(per_video=rule.limits.per_video)
             planned += [
                 PlannedBreak(f"{rule.rule_id}.{rule.version}.{n}", rule, at_s, at, length_s, settled, repeat_s)
                 for n, (at, at_s, repeat_s) in enumerate(places)

@@ -15,12 +15,14 @@ _SHORT = 1e-9
 
 class Slot(NamedTuple):
     """What is to be filled: ads of ``type``, together at most ``length_s`` and ``most_ads``; ``hls``: only creatives
-    with an HLS rendition."""
+    with an HLS rendition; ``category``, ``ad_id``: only line items of this category, this one creative."""
 
     type: AdType
     length_s: float
     most_ads: int = 1
     hls: bool = False
+    category: str = ""
+    ad_id: str | None = None
 
 
 class Counts(NamedTuple):
@@ -60,6 +62,8 @@ def eligible(items: Sequence[LineItem], slot: Slot, facts: Facts, now_ms: int) -
     found = []
     for item in items:
         if item.status != "active" or not _running(item, now_ms) or holds(item.criteria, facts) is not True:
+            continue
+        if slot.category and item.category != slot.category:
             continue
         fitting = [each for each in item.creatives if _fits(each, slot)]
         if fitting:
@@ -107,6 +111,8 @@ def _running(item: LineItem, now_ms: int) -> bool:
 
 def _fits(creative: Creative, slot: Slot) -> bool:
     if creative.type != slot.type or creative.length_s > slot.length_s + _SHORT:
+        return False
+    if slot.ad_id is not None and slot.ad_id not in (creative.creative_id, creative.ad_id):
         return False
     if slot.hls:
         return hls_url(creative) is not None

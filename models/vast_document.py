@@ -12,7 +12,21 @@ from cuepoint.models.xml_build import add, add_url, as_bytes, begin
 from cuepoint.schemas.ads import Creative
 
 NAMESPACE = "http://www.iab.com/VAST"
-OVERLAY_TYPES = frozenset(("bug", "ticker", "banner"))
+OVERLAY_TYPES = frozenset(
+    (
+        "bug",
+        "ticker",
+        "banner",
+        "context",
+        "shadow",
+        "floating",
+        "expanding",
+        "wallpaper",
+        "pop_up",
+        "pop_under",
+        "skin",
+    )
+)
 # What a player tells of an ad, by the names of VAST's closed list; the values are ours (schemas/ads.py).
 LINEAR_EVENTS = {
     "start": "start",

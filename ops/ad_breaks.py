@@ -17,7 +17,7 @@ from cuepoint.ops.settings import Settings
 from cuepoint.schemas.ads import Creative, LineItem
 from cuepoint.schemas.media import Video
 from cuepoint.schemas.playback import AdDecision
-from cuepoint.schemas.rules import AdRule, AdType
+from cuepoint.schemas.rules import AdFormat, AdRule, AdType
 from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.decision_feed import DecisionFeed
 from cuepoint.streams.document_store import ORDERS, VIDEOS, DocumentStore
@@ -44,7 +44,7 @@ class Promise(msgspec.Struct, frozen=True):
     video_id: str
     position_s: float | None
     at: str
-    ad_type: AdType
+    format: AdFormat
     length_s: float
     settled: bool
     repeats: bool
@@ -132,10 +132,12 @@ class AdBreaks:
         if withdrawn or (decision is None and not promise.settled):
             return []
         length_s = decision.duration_s if decision is not None else promise.length_s
-        ad_type = decision.format.type if decision is not None else promise.ad_type
-        slot = Slot(ad_type, length_s + self._settings.ad_length_slack_s, self._settings.ads_per_break, hls=hls)
+        ad = decision.format if decision is not None else promise.format
+        length_s += self._settings.ad_length_slack_s
+        most_ads = min(ad.pod_ads, self._settings.ads_per_break)
+        slot = Slot(ad.type, length_s, most_ads, hls, ad.category, ad.ad_id)
         facts = promise.facts | {"video_id": promise.video_id}
-        outside = self._outside.wanted and ad_type not in OVERLAY_TYPES
+        outside = self._outside.wanted and ad.type not in OVERLAY_TYPES
         if outside and self._settings.ad_server_first and (theirs := await self._theirs(promise, slot)):
             return theirs
         now_ms = _now_ms()
@@ -208,7 +210,7 @@ def _promised(each: PlannedBreak, watching: Watching) -> bytes:
             video_id=watching.video_id,
             position_s=each.position_s,
             at=each.at,
-            ad_type=each.rule.format.type,
+            format=each.rule.format,
             length_s=each.length_s,
             settled=each.settled,
             repeats=each.repeat_s is not None,
@@ -227,7 +229,7 @@ def _of_decision(decision: AdDecision) -> Promise:
         video_id=decision.video_id,
         position_s=decision.position_s,
         at="mid",
-        ad_type=decision.format.type,
+        format=decision.format,
         length_s=decision.duration_s,
         settled=True,
         repeats=False,

@@ -185,7 +185,7 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
         0.3, ge=0, le=10, description="how long a break that depends on the session waits for its decision"
     )
     ad_length_slack_s: float = Field(0.5, ge=0, le=60, description="how much longer than its break an ad may be")
-    ads_per_break: int = Field(1, ge=1, le=20, description="most ads of one break")
+    ads_per_break: int = Field(10, ge=1, le=20, description="most ads of one break, whatever its rule says")
     ad_server_url: str = Field(
         "",
         description="VAST tag of an outside ad server, with macros ([CACHEBUSTING], [TIMESTAMP], [CONTENTID],"

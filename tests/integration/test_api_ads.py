@@ -37,7 +37,7 @@ def line_item(name: str, length_s: float = 15, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def api(settings) -> AsyncIterator[Any]:
-    more = {"rule_lead_ms": 0, "ad_refresh_s": 0, "ads_per_break": 2, "ad_decision_wait_s": 0.05}
+    more = {"rule_lead_ms": 0, "ad_refresh_s": 0, "ad_decision_wait_s": 0.05}
     more |= {"manifest_private": True, "manifest_hosts": "127.0.0.1"}
     async with serving(with_keys(settings, **more)) as client:
         await until(lambda: ready(client))
@@ -58,7 +58,7 @@ async def put(api: Any, *rules: dict[str, Any], items: list[dict[str, Any]] | No
         assert answer.status_code == 201, answer.text
 
 
-START = {"rule_id": "start", "insertion": {"at": "start"}, "format": {"type": "spot", "length_s": 30}}
+START = {"rule_id": "start", "insertion": {"at": "start"}, "format": {"type": "spot", "length_s": 30, "pod_ads": 2}}
 MID = {"rule_id": "mid", "insertion": {"at": "seconds", "seconds": 60}, "format": {"type": "spot", "length_s": 15}}
 LATE = MID | {"rule_id": "muted", "criteria": {"op": "is", "field": "muted", "value": True}}
 

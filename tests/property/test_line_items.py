@@ -112,3 +112,6 @@ def test_who_is_asked_and_in_which_order() -> None:
         "goalless",
     ]
     assert eligible(items, Slot("spot", 60.0, hls=True), {}, START_MS) == []
+    (one,) = eligible(items, Slot("spot", 60.0, ad_id="ahead"), {}, START_MS)
+    assert one.item.line_item_id == "ahead"
+    assert eligible(items, Slot("spot", 60.0, category="cars"), {}, START_MS) == []

@@ -112,7 +112,7 @@ def offsets(rules: list[AdRule], video: Video = VIDEO, **facts: Any) -> list[tup
 def test_what_rules_promise_before_the_video_plays() -> None:
     muted, music = Compare(field="muted", value=True), Compare(field="category", value="music")
     rules = [
-        rule(AtEnd(), "end", limits=Limits(per_session=1)),
+        rule(AtEnd(), "end", limits=Limits(per_hour=1)),
         rule(AtStart(), "start", criteria=muted),
         rule(AtSeconds(seconds=-60), "late"),
         rule(AtPercent(percent=50), "half", criteria=music),
