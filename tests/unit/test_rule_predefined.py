@@ -28,6 +28,17 @@ def acting(kind: str, after_s: float = 40.0, **fields: object) -> Player:
     return player
 
 
+def muted() -> Player:
+    player = Player().begin().video("v0", 300.0).play(10.0)
+    player.say("muted", 10.0)
+    return player.play(100.0, from_s=10.0)
+
+
+def trending(trend: float) -> Player:
+    player = Player().begin()
+    return player.video("v0", 200.0, trend=trend, rating=4.1, cue_points_s=[20.0, 80.0]).play(200.0)
+
+
 def every(step: float, until: float) -> list[tuple[int, float]]:
     return [(0, step * k) for k in range(1, int(until / step) + 1)]
 
@@ -65,6 +76,21 @@ CASES: dict[str, list[tuple[Player, list[tuple[int, float]]]]] = {
     "mute-ticker": [(acting("muted"), [(0, 40.0)])],
     "hover-banner": [(acting("hovered"), [(0, 40.0)])],
     "click-through": [(acting("clicked"), [(0, 40.0)])],
+    "by-length-30-15": [(viewing(100.0), every(30.0, 100.0)), (viewing(90.0), every(15.0, 90.0))],
+    "history-180-s-gets-45": [
+        (viewing(60.0, average_view_s=180.0), [(0, 0.0)]),
+        (viewing(60.0, average_view_s=170.0), []),
+        (viewing(60.0), []),
+    ],
+    "long-session-fewer": [(viewing(900.0), [*every(60.0, 240.0), (0, 360.0), (0, 480.0), (0, 720.0)])],
+    "who-leaves-at-ads": [(viewing(120.0), every(60.0, 120.0)), (muted(), [(0, 65.0)])],
+    "between-clips": [(viewing(60.0, videos=3), [(1, 0.0), (2, 0.0)])],
+    "interest-cars": [(viewing(100.0, profile="age=30 interest=cars"), [(0, 50.0)]), (viewing(100.0), [])],
+    "rising-video": [(trending(1.5), [(0, 30.0), (0, 90.0)]), (trending(1.4), [])],
+    "call-to-action-form": [
+        (acting("ad_completed", rule_id="rewind-telescoping"), [(0, 40.0)]),
+        (acting("ad_completed", rule_id="gateway"), []),
+    ],
     "url-chosen": [(acting("site_action", action="/offers"), [(0, 40.0)]), (acting("site_action", action="/x"), [])],
 }
 
