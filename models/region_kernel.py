@@ -3,7 +3,8 @@
 The beginning of a change is the last time the ramp's cumulative sum stood at zero (Page 1954; Basseville & Nikiforov
 ch. 2), or the day itself where one day alone says it. The expectation is the state predicted for that day, carried
 forward with a damped trend. A region's effect is what came beyond that expectation; its standard error takes the
-expectation's errors of all days for one and the same error, growing as a random walk's. Source of the notion: US
+expected level's errors of all days for one and the same error, growing as a random walk's, and each day's own noise for
+itself. Source of the notion: US
 11,113,707.
 """
 # ruff: noqa: PLR0917  (numba functions take arrays and scalars by position)
@@ -21,7 +22,10 @@ from cuepoint.models.compiled import inner
 # columns of a region row (float32); CODE: 0 none, 1 rapid, 2 gradual, negative downwards
 CODE, START, REF_LEVEL, REF_TREND, QUIET, PROBABILITY, C_SIGN, C_START, C_LEVEL, C_TREND, LAST = range(11)
 EFFECT, NORMAL, DAYS = 11, 12, 13  # sums over the region's days: streams beyond the expectation, expectation, days
-REF_VARIANCE, ERROR = 14, 15  # of the expectation's logarithm on the first day; sum of the days' standard errors
+REF_VARIANCE, ERROR = (
+    14,
+    15,
+)  # of the expected level's logarithm on the first day; standard error by the days' own noise
 WIDTH = 16
 # columns of an output row (float64), two rows an asset: [0] a region that closed, [1] the one that is open
 STATUS, OUT_CODE, OUT_START, OUT_END, EXPECTED, OUT_PROBABILITY, MEAN_EFFECT, MEAN_RATIO = range(8)
@@ -30,11 +34,18 @@ OUT_WIDTH = 10
 NONE, OPENED, UPDATED, CLOSED = 0.0, 1.0, 2.0, 3.0
 # columns of the filter's output that are read here (trend_kernel)
 VARIANCE, OUT_TREND, P_SAME, RUN, RISE = 4, 6, 7, 10, 11
-PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN, P_STILL = 12, 13, 14, 15, 16, 17, 18
+PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, AGE, LAG, RISEN, P_STILL, LEVEL_VARIANCE = 12, 13, 14, 15, 16, 17, 18, 19
 
 
 @inner
-def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
+def _error(s: Any, h: Any) -> float:
+    """Standard error of the effect. The weights were chosen on real steps and simulated ones together."""
+    level = s[REF_VARIANCE] * (h.level_share + h.drift_share * s[DAYS])
+    return math.sqrt(s[NORMAL] * s[NORMAL] * level + s[ERROR] * s[ERROR])
+
+
+@inner
+def _say(s: Any, status: float, end: float, offset: float, h: Any, out: Any) -> None:
     out[STATUS] = status
     out[OUT_CODE] = s[CODE]
     out[OUT_START] = s[START]
@@ -43,7 +54,7 @@ def _say(s: Any, status: float, end: float, offset: float, out: Any) -> None:
     out[OUT_PROBABILITY] = s[PROBABILITY]
     out[MEAN_EFFECT] = s[EFFECT] / max(1.0, s[DAYS])
     out[MEAN_RATIO] = s[EFFECT] / max(1.0, s[NORMAL])
-    out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
+    out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], _error(s, h)
 
 
 @inner
@@ -78,7 +89,7 @@ def _open(s: Any, f: Any, code: float, probability: float, day: float, y: float,
     s[CODE], s[START], s[REF_LEVEL], s[REF_TREND] = code, start, level, trend
     s[QUIET], s[PROBABILITY] = 0.0, probability
     s[EFFECT] = s[NORMAL] = s[DAYS] = s[ERROR] = 0.0
-    s[REF_VARIANCE] = f[VARIANCE]
+    s[REF_VARIANCE] = f[LEVEL_VARIANCE]
     return True
 
 
@@ -88,21 +99,22 @@ def _close_if_over(s: Any, f: Any, day: float, seen: bool, code: float, h: Any, 
     if seen:
         s[QUIET] = s[QUIET] + 1.0 if quiet else 0.0
     if code * s[CODE] < 0.0 or s[QUIET] >= h.settle_days or day - s[START] >= h.longest_days:
-        _say(s, CLOSED, day, f[DAY_OFFSET], out)
+        _say(s, CLOSED, day, f[DAY_OFFSET], h, out)
         s[CODE] = s[C_SIGN] = 0.0  # the next change begins after this one: ids stay unique
     elif not seen and day - s[LAST] >= h.silent_days:
-        _say(s, CLOSED, s[LAST], f[DAY_OFFSET], out)
+        _say(s, CLOSED, s[LAST], f[DAY_OFFSET], h, out)
         s[CODE] = s[C_SIGN] = 0.0
 
 
 @inner
-def _sum_up(s: Any, count: float, h: Any, out: Any) -> None:
+def _sum_up(s: Any, f: Any, count: float, h: Any, out: Any) -> None:
     if s[CODE] != 0.0:
         s[EFFECT] += count - out[EXPECTED]
         s[NORMAL] += out[EXPECTED]
         s[DAYS] += 1.0
-        s[ERROR] += out[EXPECTED] * math.sqrt(s[REF_VARIANCE] * (1.0 + h.drift_share * s[DAYS]))
-        out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], s[ERROR]
+        own = out[EXPECTED] * out[EXPECTED] * (f[VARIANCE] - f[LEVEL_VARIANCE])
+        s[ERROR] = math.sqrt(s[ERROR] * s[ERROR] + own)
+        out[TOTAL_EFFECT], out[TOTAL_ERROR] = s[EFFECT], _error(s, h)
         out[MEAN_EFFECT], out[MEAN_RATIO] = s[EFFECT] / s[DAYS], s[EFFECT] / max(1.0, s[NORMAL])
 
 
@@ -115,11 +127,11 @@ def _speak(s: Any, f: Any, code: float, probability: float, day: float, count: f
             s[PROBABILITY] = max(s[PROBABILITY], probability)
         _close_if_over(s, f, day, seen, code, h, out[0])
         if s[CODE] != 0.0:
-            _say(s, UPDATED, 0.0, f[DAY_OFFSET], out[1])
+            _say(s, UPDATED, 0.0, f[DAY_OFFSET], h, out[1])
     if s[CODE] == 0.0 and code != 0.0 and _open(s, f, code, probability, day, math.log1p(count), h):
-        _say(s, OPENED, 0.0, f[DAY_OFFSET], out[1])
+        _say(s, OPENED, 0.0, f[DAY_OFFSET], h, out[1])
     if seen:
-        _sum_up(s, count, h, out[1])
+        _sum_up(s, f, count, h, out[1])
 
 
 @inner

@@ -31,5 +31,6 @@ class RegionParams(NamedTuple):
     silent_days: float = 7.0  # so many days without data: closed, its end is the last day with data
     longest_days: float = 120.0  # by then it is normal
     damping: float = 0.97  # of the trend in the expectation "as before the region began"
-    drift_share: float = 0.5  # of the first day's variance: what each day adds to the expectation's
+    level_share: float = 1.5  # of the expected level's variance on the first day: the expectation's on all days ...
+    drift_share: float = 0.4  # ... and what each day adds to it
     wait_days: float = 2.0  # observations an asset needs before a region may open

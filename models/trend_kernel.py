@@ -40,7 +40,8 @@ MEAN, LOWER_80, UPPER_80, LOWER_95, UPPER_95, OUT_LEVEL, OUT_TREND, P_SAME, P_TR
 PRIOR_LEVEL, PRIOR_TREND, DAY_OFFSET, OUT_AGE, LAG = 12, 13, 14, 15, 16
 RISEN = 17  # level above its slow average: in a new asset, above where it began
 P_STILL = 18  # that no ramp is under way
-OUT_WIDTH = 19
+LEVEL_VARIANCE = 19  # of the forecast's, what the days to come have in common
+OUT_WIDTH = 20
 NEVER = -1.0  # AGE of an asset without data
 FORGET_NORMAL = 0.96  # of the slow level: about 25 days
 LEAST_SPREAD = 0.0009

@@ -32,6 +32,7 @@ _STATE |= dict.fromkeys(("rising", "falling", "absent_days", "normal", "noise", 
 _TOLD = (
     "mean", "lower_80", "upper_80", "lower_95", "variance", "out_level", "out_trend", "p_same", "p_trend", "score",
     "run", "rise", "prior_level", "prior_trend", "day_offset", "out_age", "lag", "risen", "p_still",
+    "level_variance",
 )  # fmt: skip
 # What is needed for a day only: given (count and young beside the market's effects), and in between
 _DAY = dict.fromkeys(("count", "young", "shift", "wide", "extra", "structural", "counting", "error", "inverse"), 1)
@@ -114,6 +115,7 @@ def project(s: Any, n: int, dow: int, h: Any) -> None:
         for i in range(n):
             s.structural[i] += sign * s.pb[2 + day, i]
     for i in range(n):
+        s.level_variance[i] = s.scale[i] * s.structural[i]
         s.structural[i] += h.observation_variance * s.noise[i]
         s.counting[i] = 1.0 / ((exp(min(s.mean[i], 40.0)) + 0.5) * s.scale[i])
         s.variance[i] = s.scale[i] * (s.structural[i] + s.counting[i])

@@ -59,3 +59,25 @@ def test_lasting_shifts_are_found(step: float, within: int):
     for d in days[100 : 100 + within]:
         found |= (d.regions[:, 1, r.STATUS] == r.OPENED) & (d.regions[:, 1, r.OUT_CODE] * step > 0)
     assert found[:100].mean() > 0.9 and found[100:].mean() < 0.01
+
+
+def test_the_effects_interval_holds_the_truth_and_not_by_its_width_alone():
+    rng = np.random.default_rng(3)
+    print("seed 3")
+    starts = 80 + np.arange(300) % 40  # few at a time: else it is the market that moves
+    usual = np.exp(rng.normal(3.5, 0.7, 300) + np.cumsum(rng.normal(0, 0.01, (160, 300)), axis=0))
+    y = rng.poisson(usual * np.where(np.arange(160)[:, None] < starts, 1.0, 1.6)).astype(float)
+    state = TrendState(lambda day, rows: y[day - FIRST, rows])
+    state.grow(300)
+    away = []
+    for t in range(160):
+        regions = state.step(FIRST + t).regions[:, 0]
+        for i in np.flatnonzero(
+            (regions[:, r.STATUS] == r.CLOSED) & (abs(regions[:, r.OUT_START] - FIRST - starts) <= 1)
+        ):
+            days = slice(int(regions[i, r.OUT_START]) - FIRST, t)  # the last day is of what follows
+            truth = (y[days, i] - usual[days, i]).sum()
+            away.append((regions[i, r.TOTAL_EFFECT] - truth) / regions[i, r.TOTAL_ERROR])
+    assert len(away) > 150
+    assert np.mean(np.abs(away) < 1.96) > 0.87
+    assert np.median(np.abs(away)) > 0.3
