@@ -1,6 +1,6 @@
 """The compiled inner loop of the trend filter: one day for many assets.
 
-Arithmetic is per asset and scalar, in double precision without fast-math, and the state is rounded to single precision
+Arithmetic is that of each asset alone, in double precision without fast-math; the state is rounded to single precision
 after every day, so a batch, one asset at a time, and a replay give equal bits.
 
 Sources: US 11,113,707 (state z = (l, b, s), rapid and gradual change); West & Harrison, Bayesian Forecasting
