@@ -123,7 +123,7 @@ def make_events(
     params: CatalogueParams, traits: Traits, containers: Containers, rng: np.random.Generator
 ) -> list[Event]:
     """At most one event for an asset, none for new ones and none in the first ``warm_days``."""
-    latest = params.days - 7
+    latest = min(params.days - 7, params.event_days or params.days)
     if latest <= params.warm_days:
         return []
     chosen = np.flatnonzero((rng.random(params.assets) < params.event_share) & (traits.released < 0))

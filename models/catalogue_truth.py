@@ -14,6 +14,7 @@ from cuepoint.models.catalogue_world import CONTEXTS, DEVICES, DSPS, TERRITORIES
 
 WINDOW_DAYS = 14
 _CHUNK = 512
+_ARTIST_ASSETS = 8
 _NAMES = {
     "dsp": DSPS,
     "territory": TERRITORIES,
@@ -29,6 +30,15 @@ def asset_name(number: int) -> str:
     'sim-0000007'
     """
     return f"sim-{number:07d}"
+
+
+def title_of(number: int) -> str:
+    return f"Track {number} (simulated)"
+
+
+def artist_of(number: int) -> str:
+    """Eight assets each."""
+    return f"Artist {number // _ARTIST_ASSETS} (simulated)"
 
 
 def cause_of(event: Event, catalogue: SimulatedCatalogue) -> tuple[str, str]:

@@ -49,6 +49,7 @@ class CatalogueParams:
     event_share: float = 0.3
     new_share: float = 0.05  # released within the simulated days
     warm_days: int = 35  # no event of an asset before
+    event_days: int | None = None  # none from this day on; else until a week before the end
     market_sd: float = 0.015
     market_moves: float = 1.0  # in 60 days, beside the holidays
     gaps: float = 1.0  # reports that do not come, in 60 days

@@ -129,7 +129,9 @@ def _explanation(change: Change, found: Attribution, causes: list[Cause], names:
 
 
 def _others(totals: Columns, cells: Columns, first: int, last: int, reports: Set[tuple[str, str, int]]) -> Any:
-    """All other assets: the totals less the asset's own."""
+    """All other assets of the services that have the asset: their totals less the asset's own."""
+    near = np.isin(totals["dsp"], cells["dsp"])
+    totals = {name: totals[name][near] for name in ("day", "dsp", "territory", "count")}
     both = {name: np.concatenate([totals[name], cells[name]]) for name in ("day", "dsp", "territory")}
     count = np.concatenate([totals["count"], -cells["count"]])
     pairs = set(zip(totals["dsp"].tolist(), totals["territory"].tolist(), strict=True))

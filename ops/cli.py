@@ -69,13 +69,19 @@ def run(
         float, typer.Option(min=0.01, help="Days of the sample replayed a second.", metavar="DAYS_PER_SECOND")
     ] = 8.0,
     sessions: Annotated[int, typer.Option(min=0, help="Simulated playback sessions at once.")] = 100,
+    simulated: Annotated[int, typer.Option(min=0, help="Simulated assets beside the real tracks; 0: none.")] = 48,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
 ) -> None:
     """Everything on this machine: broker, Redis, workers, console, a replay of real counts, simulated viewers."""
     from cuepoint.ops.embedded import EmbeddedOptions, run_embedded
 
     options = EmbeddedOptions(
-        seconds=seconds, port=port, days_per_s=speed, sessions=sessions, open_browser=open_ and sys.stdout.isatty()
+        seconds=seconds,
+        port=port,
+        days_per_s=speed,
+        sessions=sessions,
+        simulated=simulated,
+        open_browser=open_ and sys.stdout.isatty(),
     )
     raise typer.Exit(run_embedded(options, read_settings()))
 
@@ -122,6 +128,9 @@ def ingest(
     ] = None,
     strict: Annotated[bool, typer.Option(help="Send nothing and fail if any row is broken.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; say what is in the files.")] = False,
+    simulated: Annotated[
+        int, typer.Option(min=0, help="Beside each day send that of a simulated catalogue of so many assets.")
+    ] = 0,
     withdraw: Annotated[
         str | None,
         typer.Option(help="No files: take back the report of this day (of --dsp, --territory, up to --version)."),
@@ -146,6 +155,7 @@ def ingest(
         days_per_s=speed,
         strict=strict,
         dry_run=dry_run,
+        simulated=simulated,
     )
     raise typer.Exit(ingest_command.ingest_files(read_settings(), files or [], options))
 

@@ -50,6 +50,7 @@ class EmbeddedOptions:
     port: int
     days_per_s: float
     sessions: int
+    simulated: int  # assets of the simulated catalogue beside the sample
     open_browser: bool
 
 
@@ -155,6 +156,7 @@ class EmbeddedRun:
         sample = str(resources.files("cuepoint.ops") / "samples" / "spotify_us_daily.csv.gz")
         speed = str(self._options.days_per_s)
         replay = ["ingest", sample, "--preset", "spotify-charts", "--speed", speed]
+        replay += ["--simulated", str(self._options.simulated)]
         self._sources.append(start_child("replay", replay, self._folder, self._environment))
         if self._options.sessions:
             viewers = ["simulate", "--sessions", str(self._options.sessions), "--api", place.console.rstrip("/")]

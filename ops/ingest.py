@@ -79,10 +79,12 @@ class Ingest:
         catalogue: Catalogue | None = None,
         position: Position | None = None,
         days_per_s: float | None = None,
+        beside: Callable[[dt.date], None] = lambda day: None,
     ) -> None:
+        """``beside`` is called with each day whose reports were sent."""
         self._sender, self._reports, self._progress = sender, reports, progress
         self._catalogue: Catalogue = catalogue or (lambda first: ())
-        self._position, self._days_per_s = position, days_per_s
+        self._position, self._days_per_s, self._beside = position, days_per_s, beside
         self._marked_at = time.monotonic()
         self.summary = Summary()
 
@@ -195,6 +197,7 @@ class Ingest:
                 self.summary.records += size
                 self.summary.reports += 1
                 self._mark(rank + 1)
+            self._beside(day)
             self._progress.at(self.summary.records, day.isoformat())
         self._sender.flush()
 

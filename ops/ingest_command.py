@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class IngestOptions:
     days_per_s: float | None = None
     strict: bool = False
     dry_run: bool = False
+    simulated: int = 0  # assets of a simulated catalogue, sent beside
 
 
 def ingest_files(settings: Settings, files: Sequence[Path], options: IngestOptions | None = None) -> int:
@@ -58,19 +59,29 @@ def ingest_files(settings: Settings, files: Sequence[Path], options: IngestOptio
     run = run_of(files, mapping, privacy, partitions, settings.broker, settings.topic_prefix, settings.log_id)
     try:
         with IngestProgress() as progress, Spool(settings.data_dir, settings.ingest_memory_bytes) as spool:
+            reports = ReportSender(producer, *partitions, partition_of, privacy)
             ingest = Ingest(
                 producer,
-                ReportSender(producer, *partitions, partition_of, privacy),
+                reports,
                 progress,
                 catalogue=lambda first: _catalogue(settings, first),
                 position=Position(settings.data_dir, run),
                 days_per_s=options.days_per_s,
+                beside=_beside(producer, reports, options.simulated),
             )
             summary = ingest.run(files, mapping, spool, strict=options.strict)
             _tell(summary, progress, options.strict)
     finally:
         producer.close()
     return 1 if options.strict and summary.dead_letters else 0
+
+
+def _beside(producer: SyncProducer, reports: ReportSender, assets: int) -> Callable[[dt.date], None]:
+    if not assets:
+        return lambda day: None
+    from cuepoint.ops.simulated_reports import SimulatedReports
+
+    return SimulatedReports(producer, reports, assets).send
 
 
 def withdraw_report(settings: Settings, report: Report) -> None:

@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from cuepoint.models.catalogue_days import Cells, SimulatedCatalogue
-from cuepoint.models.catalogue_truth import asset_name, truth_lines
+from cuepoint.models.catalogue_truth import artist_of, asset_name, title_of, truth_lines
 from cuepoint.models.catalogue_world import (
     ACTIVE_CONTEXTS,
     AGE_BANDS,
@@ -38,7 +38,6 @@ events, their causes and effects, moves of the market, reports that never came.
 Read it in the order of the names: cuepoint ingest {folder}/*.{suffix}
 """
 _GROUPS = [(g, a, s) for g in GENDERS for a in AGE_BANDS for s in SUBSCRIPTIONS]
-_ARTIST_ASSETS = 8
 
 
 def simulate_files(folder: Path, kind: str, seed: int, *, first_day: str, **params: Any) -> None:
@@ -124,8 +123,8 @@ def cells_table(catalogue: SimulatedCatalogue, cells: Cells, date: Any, chosen: 
     return pa.table(
         {
             "asset_id": _coded(asset, [asset_name(number) for number in names]),
-            "title": _coded(asset, [f"Simulated track {number}" for number in names]),
-            "artist": _coded(asset, [f"Simulated artist {number // _ARTIST_ASSETS}" for number in names]),
+            "title": _coded(asset, [title_of(number) for number in names]),
+            "artist": _coded(asset, [artist_of(number) for number in names]),
             "day": pa.array(np.full(n, np.datetime64(date, "D"))),
             "dsp": _coded(cells.dsp[chosen], DSPS),
             "territory": _coded(cells.territory[chosen], TERRITORIES),

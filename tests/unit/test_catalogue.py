@@ -128,7 +128,7 @@ def test_ingest_reads_the_files_and_cells_keep_their_contract(tmp_path: Path, ki
                 assert line.row is not None
                 row = reader.read(line.row)
                 assert row.about is not None
-                assert row.about.title == f"Simulated track {int(row.about.asset_id[4:])}"
+                assert row.about.title == f"Track {int(row.about.asset_id[4:])} (simulated)"
                 fields = {k: v for k, v in line.row.items() if k not in ("title", "artist")}
                 cell = msgspec.convert(fields, Consumption, strict=False)
                 assert cell.day == row.report.day
