@@ -33,6 +33,7 @@ def asset_name(number: int) -> str:
 
 
 def title_of(number: int) -> str:
+    """Says that it is simulated, wherever it is shown."""
     return f"Track {number} (simulated)"
 
 
