@@ -175,6 +175,14 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             width=12,
         ),
     ),
+    "Ads": (
+        Panel(
+            "Outside ad servers",
+            "Breaks asked of them a second, by VAST error; 0: they had an ad",
+            (Query(_rate("cuepoint_outside_ads_total", "code"), "{{code}}"),),
+            "reqps",
+        ),
+    ),
     "HTTP": (
         Panel(
             "Requests",
