@@ -39,6 +39,7 @@ from cuepoint.streams.outgoing import Encoded, Outgoing
 
 VERSION = 5
 MOST_SINGLY = 64
+FORGET_DAYS = 7  # how often all that was said is looked through for what can go
 AssetDays = Literal["all", "open"]
 _decode = decoder(TrendMessage).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # the last: a record without value
@@ -94,7 +95,8 @@ class _Partition:
             scored = self.state.step(day, self._wanted)
             out += [_change_out(change) for change in self.log.follow(scored, self.ledger.names)]
             out += _asset_days(scored, self.ledger.names, at_ms, offset)
-            self.log.forget(self.state.base_day)
+            if day % FORGET_DAYS == 0:
+                self.log.forget(self.state.base_day)
         return out
 
     def _wanted(self, scored: ScoredDay, told: NDArray[np.bool_] | bool = False) -> NDArray[np.bool_]:

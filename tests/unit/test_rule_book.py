@@ -2,6 +2,7 @@ import datetime as dt
 
 import pytest
 from plain_plan import plain
+from plain_state import SessionState
 from playback_log import T0, book, is_, rule
 
 from cuepoint.models.rule_book import RuleBook
@@ -9,6 +10,15 @@ from cuepoint.models.rule_series import Series, series_of
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.errors import ContractError, RuleError
 from cuepoint.schemas.rules import All, AtSeconds, Every, Progressive, Scope, SessionPaced
+
+
+def playing(*, video_id: str = "v", duration_s: float | None, **said: str) -> SessionState:
+    """A session in which a video plays."""
+    session = SessionState("s", 0, T0)
+    session.video_id, session.duration_s = video_id, duration_s
+    for name, value in said.items():
+        setattr(session, name, value)
+    return session
 
 
 def ids(rules: RuleBook, at_ms: int) -> list[tuple[str, int]]:
@@ -63,8 +73,9 @@ def test_scope_selects_rules_for_a_play() -> None:
         rule("all"),
     ).at(T0)
 
-    def names(*play: str) -> list[str]:
-        return [one.rule_id for one in plain(active).plan(play[0], 60.0, *play[1:]).starts]
+    def names(video_id: str, category: str, channel: str, country: str) -> list[str]:
+        play = playing(video_id=video_id, duration_s=60.0, category=category, channel=channel, country=country)
+        return [one.rule_id for one in plain(active).plan(play).starts]
 
     assert names("v1", "news", "x", "DE") == ["all", "v"]
     assert names("v2", "music", "x", "FR") == ["all", "c"]
@@ -73,9 +84,9 @@ def test_scope_selects_rules_for_a_play() -> None:
 
 def test_positions_depend_on_the_length() -> None:
     active = book(rule("a", AtSeconds(seconds=-10.0)), rule("b", AtSeconds(seconds=50.0))).at(T0)
-    assert plain(active).plan("v", None, "", "", "").break_at == [50.0]
-    assert plain(active).plan("v", 40.0, "", "", "").break_at == [30.0]
-    assert plain(active).plan("v", 8.0, "", "", "").break_at == []
+    assert plain(active).plan(playing(duration_s=None)).break_at == [50.0]
+    assert plain(active).plan(playing(duration_s=40.0)).break_at == [30.0]
+    assert plain(active).plan(playing(duration_s=8.0)).break_at == []
 
 
 @pytest.mark.parametrize(
