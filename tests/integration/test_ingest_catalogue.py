@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disk_texts import disk_texts
 from sqlalchemy.exc import SQLAlchemyError
 from stream_helpers import child, environment, read_topics, wait_until
 
@@ -170,8 +172,11 @@ def test_an_interrupted_sending_goes_on(settings: Settings, monkeypatch: pytest.
     assert not list((settings.data_dir / "ingest").iterdir())
 
 
-def test_a_planted_id_is_in_no_topic_and_in_no_file(settings: Settings, tmp_path: Path) -> None:
-    """Good and broken rows of a person; roles that write files run beside; then everything is searched."""
+def test_a_planted_id_is_in_no_topic_and_in_no_file(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good and broken rows of a person; roles that write files run beside; then everything is searched, what is
+    compressed decoded first. What an ingest has on disk while it runs (a crash would leave it there) is copied."""
     good = json.loads((SAMPLES / "trends-simulated.jsonl").read_text().splitlines()[0]) | {"user_id": PLANTED}
     broken = [good | {"quantity": -1}, good | {"country": PLANTED}, good | {"transaction_date": PLANTED}]
     lines = [json.dumps(row) for row in (good, good | {"isrc": "QZSIM2699999"}, *broken)]
@@ -181,12 +186,14 @@ def test_a_planted_id_is_in_no_topic_and_in_no_file(settings: Settings, tmp_path
     ingest_assets(settings, [SAMPLES / "assets-simulated.csv"])
     env = environment(settings, TMPDIR=str(tmp_path / "data"), CUEPOINT_CONSUMPTION_FLUSH_S="0.2")
     settings.data_dir.mkdir(exist_ok=True)
-    with child([RUN_ROLE, "views"], env, settings.data_dir / "views.log"):
+    views = child([RUN_ROLE, "views"], env, settings.data_dir / "views.log")
+    with views, child([RUN_ROLE, "store"], env, settings.data_dir / "store.log"):
         command = [sys.executable, "-m", "cuepoint.ops.cli", "ingest", str(reports), "--preset", "trends-jsonl"]
         done = subprocess.run(command, env=env, capture_output=True, check=True)
         assert PLANTED.encode() not in done.stdout + done.stderr
         assert b"4 broken rows" in done.stderr
         wait_until(lambda: _recorded_letters(settings) == 4, "the dead letters are in the history", 60)
+        wait_until(lambda: list(settings.consumption_root().rglob("*.parquet")), "consumption is stored", 60)
     for messages in read_topics(settings, TOPICS).values():
         for message in messages:
             assert PLANTED not in repr((message.key(), message.headers()))
@@ -194,6 +201,25 @@ def test_a_planted_id_is_in_no_topic_and_in_no_file(settings: Settings, tmp_path
             if b'"original"' in (message.value() or b""):
                 letter = json.loads(message.value())
                 assert PLANTED.encode() not in base64.b64decode(letter["original"])
-    for path in (tmp_path / "data").rglob("*"):
-        if path.is_file():
-            assert PLANTED.encode() not in path.read_bytes(), path
+    _copy_while_running(settings, reports, monkeypatch)
+    searched = Counter[str]()
+    for path, kind, held in disk_texts(tmp_path / "data"):
+        assert PLANTED.encode() not in held, path
+        searched[kind] += len(held.splitlines()) > 300 if kind == "duckdb" else b"sim-wave" in held
+    assert searched.keys() == {"raw", "parquet", "sqlite", "duckdb"}
+    assert all(searched.values()), "each kind holds what was sent, as far as the search can read it"
+
+
+def _copy_while_running(settings: Settings, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another ingest of the file: its folder, once all its rows are read."""
+    from cuepoint.ops import ingest_spool as module
+
+    settle = module.Spool.settle
+
+    def copy(self: module.Spool, *given: Any) -> list[Report]:
+        ordered = settle(self, *given)
+        shutil.copytree(self._folder.name, settings.data_dir / "copied")
+        return ordered
+
+    monkeypatch.setattr(module.Spool, "settle", copy)
+    assert ingest_files(settings, [reports], IngestOptions(preset="trends-jsonl")) == 0
