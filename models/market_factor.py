@@ -5,6 +5,9 @@ same in whatever order they come. The day's effects are the median innovation, s
 own uncertainty, and the spread of the innovations about it relative to the market's usual spread. On a holiday
 everything moves; on the day of a year's review everything moves differently: neither is news of one asset.
 
+Assets young in the data speak where there are not enough older ones: in a catalogue's first week nobody is older, its
+first day may have been a holiday, and assets long released do not fade as new ones are expected to.
+
 Source: maths.md 1 (market factor); median polish (Tukey 1977) for why the median; the dispersion is ours.
 """
 
@@ -15,9 +18,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 512  # of asinh(innovation / FINE), evenly; two histograms: all assets, and those whose counts are large
+BINS = 512  # of asinh(innovation / FINE), evenly; three histograms: small counts, large counts, young assets
 FINE, REACH = 0.01, 6.0  # resolution near 0: 0.00023; beyond +-2 (sevenfold) all alike
-WIDTH = 2 * BINS
+WIDTH = 3 * BINS
 SHIFT_STEPS, DISPERSION_STEPS, EXTRA_STEPS = (
     1000,
     20,
@@ -102,7 +105,10 @@ class MarketFactor:
         variance, squared log units, that this adds to an asset of the usual spread, and to a noisier one at most."""
         effects = np.repeat(NEUTRAL, len(sketch), axis=0)
         for market, row in enumerate(sketch):
-            everyone, large = row[:BINS] + row[BINS:], row[BINS:]
+            small, large, young = row.reshape(3, BINS)
+            everyone = small + large
+            if everyone.sum() < LEAST_ASSETS:
+                everyone += young
             if everyone.sum() < LEAST_ASSETS:
                 continue
             effects[market, SHIFT] = shift = _stepwise(_shift(everyone), SHIFT_STEPS)

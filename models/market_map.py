@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cuepoint.models.report_amendments import Source
 from cuepoint.models.report_parts import Parts, Rows
 
-MOST_MARKETS = 60
+MOST_MARKETS = 40
 _ONE_MARKET = np.empty(0, dtype=np.int64)
 
 

@@ -45,7 +45,8 @@ OUT_WIDTH = 20
 NEVER = -1.0  # AGE of an asset without data
 FORGET_NORMAL = 0.96  # of the slow level: about 25 days
 LEAST_SPREAD = 0.0009
-SPEAKING_AGE, SPEAKING_GAP = 7.0, 3.0  # assets older than this and seen within so many days speak for their market
+SPEAKING_GAP = 3.0  # assets seen within so many days speak for their market ...
+SPEAKING_AGE = 7.0  # ... the younger ones only where those older than this are too few
 LARGE = 0.5  # counts are large where chance in the counting is less than this of the forecast's variance
 SKETCH_BINS, SKETCH_FINE, SKETCH_REACH = 512, 0.01, 6.0  # market_factor's; repeated here for the compiler's cache
 ROOT_HALF = math.sqrt(0.5)
@@ -136,7 +137,8 @@ def _join(s: Any, n: int, h: Any) -> None:
         s.score[i] = s.score[i] if seen else 0.0
         s.run[i] = s.run[i] if seen else 0.0
         s.lag[i] = s.lag[i] if seen else 0.0
-        normal, spread = s.normal[i], s.spread[i]
+        moved = s.shift[i] if seen and s.age[i] <= SPEAKING_AGE else 0.0  # the young have risen where others did not
+        normal, spread = s.normal[i] + moved, s.spread[i]
         away = s.level[i] - normal
         s.risen[i] = away if seen else 0.0
         wider = (min(max(away * away, LEAST_SPREAD), 9.0 * spread) - spread) / min(s.age[i] + 5.0, 60.0)
@@ -257,13 +259,14 @@ def _tell_market(s: Any, count: float, dow: int, h: Any, young: float) -> int:
 @loop
 def innovations(state: Any, rows: Any, counts: Any, dow: int, h: Any, by_age: Any, codes: Any) -> None:
     """What the day's one-step innovations of ``state[rows[i]]`` tell their market: ``codes`` (k,) int64, the bin, plus
-    SKETCH_BINS where counts are large, or -1 from assets younger than a week or long unseen (market_factor). The state
-    stays as it is. Arguments as in ``step``."""
+    SKETCH_BINS where counts are large, or 2 SKETCH_BINS of assets younger than a week, or -1 of those not seen lately
+    (market_factor). The state stays as it is. Arguments as in ``step``."""
     for i in range(rows.shape[0]):
         s = state[rows[i]]
         codes[i] = -1
-        if counts[i] >= 0.0 and s[AGE] > SPEAKING_AGE and s[GAP] < SPEAKING_GAP:
-            codes[i] = _tell_market(s, counts[i], dow, h, by_age[min(int(s[AGE]), by_age.shape[0] - 1)])
+        if counts[i] >= 0.0 and s[AGE] > NEVER and s[GAP] < SPEAKING_GAP:
+            k = _tell_market(s, counts[i], dow, h, by_age[min(int(s[AGE]), by_age.shape[0] - 1)])
+            codes[i] = k if s[AGE] > SPEAKING_AGE else k % SKETCH_BINS + 2 * SKETCH_BINS
 
 
 @inner

@@ -23,7 +23,7 @@ from cuepoint.models.trend_bases import REVISABLE_DAYS, Archive, Arrays, Bases, 
 from cuepoint.models.trend_params import TrendParams
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 6
+VERSION = 7
 CHUNK = 1024  # assets by which the arrays grow
 BLOCK = 2048  # assets at a time: what is computed of them stays in the cache
 Floats = NDArray[np.float64]
