@@ -64,7 +64,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
 def check_rule(rule: AdRule) -> None:
     """Raise RuleError with every problem found as (JSON path, reason); a rule that passes can fire for some session.
 
-    >>> from cuepoint.schemas.rules import AdFormat
+    >>> from cuepoint.schemas.rules import AdFormat, AtStart
     >>> try:
     ...     check_rule(AdRule(rule_id="r", name="r", format=AdFormat(screen="bottom"), insertion=AtStart()))
     ... except RuleError as error:

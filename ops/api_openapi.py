@@ -13,6 +13,7 @@ from cuepoint.models.rule_trial import Trial
 from cuepoint.ops import api_contracts, api_pages
 from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_problems import PROBLEM_JSON
+from cuepoint.ops.asset_forecast import AssetForecast
 from cuepoint.schemas.ads import LineItem
 from cuepoint.schemas.media import ExternalAsset, Playlist, Video
 from cuepoint.schemas.rules import AdRule
@@ -90,6 +91,7 @@ def _schemas() -> dict[str, Any]:
     modules = (api_contracts, api_pages)
     named = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
     contracts = {AdRule, PreviewRequest, ExplainRequest, Trial, Overview, Video, Playlist, ExternalAsset, LineItem}
+    contracts |= {AssetForecast}
     kinds = {kind for kind in named if issubclass(kind, msgspec.Struct)} | contracts
     _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
     return schemas
