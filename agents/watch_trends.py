@@ -20,10 +20,11 @@ from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
 from cuepoint.models.report_names import Names
 from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.models.trend_bases import Archive
-from cuepoint.models.trend_params import TrendParams
+from cuepoint.models.trend_params import TrendParams, params_of
 from cuepoint.models.trend_state import ScoredDay, TrendState
+from cuepoint.models.trend_versions import TrendVersion
 from cuepoint.schemas.codec import decoder, encode, explain
-from cuepoint.schemas.errors import SnapshotError
+from cuepoint.schemas.errors import ContractError, SnapshotError
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
 from cuepoint.schemas.trends import (
@@ -31,6 +32,7 @@ from cuepoint.schemas.trends import (
     ReportCompleted,
     ReportOpened,
     ReportWithdrawn,
+    TrendHyperparameters,
     TrendMessage,
     TrendRecord,
 )
@@ -78,9 +80,24 @@ class _Partition:
             verdict = self.ledger.completed(message, at_ms)
         elif isinstance(message, ReportWithdrawn):
             verdict = self.ledger.withdraw(message, at_ms)
+        elif isinstance(message, TrendHyperparameters):
+            verdict = self._adopt(message, at_ms)
         else:
             verdict = self.ledger.amend(message, at_ms)
         return self._told(verdict, at_ms, offset)
+
+    def _adopt(self, message: TrendHyperparameters, at_ms: int) -> Refusal | Revision | None:
+        """Take up hyperparameters; days scored with others are put right, so that it does not matter when they came."""
+        refusal = self.ledger.refuse_day(message.from_day, at_ms)
+        if refusal:
+            return refusal._replace(field="$.from_day")
+        try:
+            params = params_of(message.params)
+        except ContractError as error:
+            return Refusal(error.code, f"$.{error.field}", error.reason)
+        version = TrendVersion(message.from_day.toordinal(), message.version, message.made_at, params)
+        day = self.state.adopt(version)
+        return None if day is None else Revision(day, np.arange(len(self.ledger.names), dtype=np.int64))
 
     def _told(self, verdict: Refusal | Revision | None, at_ms: int, offset: int) -> Refusal | list[Outgoing | Encoded]:
         """What the ledger knows now, put into the state: a day put right, days that have become ready."""
@@ -176,6 +193,11 @@ class WatchTrends:
     def open_regions(self) -> int:
         """Regions open now, over the partitions held."""
         return sum(p.state.open_regions for p in self._partitions.values())
+
+    @property
+    def params_version(self) -> int:
+        """The version of the hyperparameters of the last scored day, the lowest over the partitions held; 0: none."""
+        return min((p.state.versions.number(p.state.day or 0) for p in self._partitions.values()), default=0)
 
     @property
     def repeats(self) -> int:

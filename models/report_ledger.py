@@ -77,7 +77,7 @@ class ReportLedger:
         """Begin a report; one that was begun and not completed starts over."""
         if self._is_repeat(message.dsp, message.territory, message.day, message.version):
             return None
-        refusal = self._refuse_day(message.day, at_ms)
+        refusal = self.refuse_day(message.day, at_ms)
         if refusal:
             return refusal
         key = (message.dsp, message.territory, message.day, message.version)
@@ -92,7 +92,7 @@ class ReportLedger:
         if report is None:
             if self._is_repeat(message.dsp, message.territory, message.day, message.report_version):
                 return None
-            return self._refuse_day(message.day, at_ms) or Refusal(
+            return self.refuse_day(message.day, at_ms) or Refusal(
                 "no_open_report",
                 "$.report_version",
                 "no report of this source, day and version is open in this partition",
@@ -117,7 +117,7 @@ class ReportLedger:
         if report is None:
             if self._is_repeat(*key):
                 return None
-            return self._refuse_day(message.day, at_ms) or Refusal(
+            return self.refuse_day(message.day, at_ms) or Refusal(
                 "no_open_report", "$.version", "no report of this source, day and version is open in this partition"
             )
         expected, came = message.partition_records, len(report)
@@ -126,7 +126,7 @@ class ReportLedger:
         if expected != came:
             reason = f"{came} records came of {expected} announced; they are held until the report is sent again"
             return Refusal("incomplete_report", "$.partition_records", reason)
-        late = self._refuse_day(message.day, at_ms)  # the window may have moved on while it was open
+        late = self.refuse_day(message.day, at_ms)  # the window may have moved on while it was open
         if late:
             return late
         for other in [k for k in self.open if k[:3] == key[:3] and k[3] <= message.version]:
@@ -139,7 +139,7 @@ class ReportLedger:
         if version < self._version(source, day) or version <= self.withdrawn.get(source, {}).get(day, 0):
             self.repeats += 1
             return None
-        refusal = self._refuse_day(message.day, at_ms)
+        refusal = self.refuse_day(message.day, at_ms)
         if refusal:
             return refusal
         begun = [k for k in self.open if k[:3] == (*source, message.day) and k[3] <= version]
@@ -190,7 +190,7 @@ class ReportLedger:
         if version > complete and self._early() >= self.max_early_amendments:
             reason = f"{self._early()} amendments wait for reports that are not completed"
             return Refusal("too_many_early_amendments", "$", reason)
-        return self._refuse_day(message.day, at_ms)
+        return self.refuse_day(message.day, at_ms)
 
     def due(self) -> int | None:
         """The next day to score, if ready: every active source has completed it, or later days have overtaken it."""
@@ -276,7 +276,8 @@ class ReportLedger:
         self.repeats += 1
         return True
 
-    def _refuse_day(self, day: dt.date, at_ms: int) -> Refusal | None:
+    def refuse_day(self, day: dt.date, at_ms: int) -> Refusal | None:
+        """Why nothing can be said of the day any more, or yet."""
         ordinal = day.toordinal()
         if ordinal > EPOCH + at_ms // DAY_MS + FUTURE_DAYS:
             return Refusal("future_day", "$.day", f"{day} lies in the future")

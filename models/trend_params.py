@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, get_type_hints
+
+import msgspec
+
+from cuepoint.schemas.codec import explain
+from cuepoint.schemas.errors import ContractError
 
 
 class TrendParams(NamedTuple):
@@ -57,3 +64,34 @@ class TrendParams(NamedTuple):
     fall_weight: float = 0.75  # of a falling ramp against a rising one
     ramp_offset: float = -0.5  # P(sum > s) if nothing changed: exp(offset - slope s)
     ramp_slope: float = 0.7
+
+
+_HINTS = get_type_hints(TrendParams)
+
+
+def params_of(values: Mapping[str, Any]) -> TrendParams:
+    """Hyperparameters by name; those not named have their defaults. Raises ContractError naming the one it is about.
+
+    >>> params_of({"tail": 5, "day_prior": [0, 0, 0, 0, 0, 0]}).tail
+    5.0
+    """
+    known: dict[str, Any] = {}
+    for name, value in values.items():
+        field = f"params.{name}"
+        if name not in _HINTS:
+            raise ContractError("invalid", field, "no such hyperparameter")
+        try:
+            known[name] = msgspec.convert(value, _HINTS[name])
+        except msgspec.MsgspecError as error:
+            raise ContractError("invalid", field, explain(error).reason) from error
+        numbers = known[name] if isinstance(known[name], tuple) else (known[name],)
+        if not all(map(math.isfinite, numbers)):
+            raise ContractError("invalid", field, "must be finite")
+        if isinstance(known[name], float) and getattr(TrendParams(), name) > 0 >= known[name]:
+            raise ContractError("invalid", field, "must be above zero")
+    return TrendParams()._replace(**known)
+
+
+def values_of(params: TrendParams) -> dict[str, float | list[float]]:
+    """The other way round: all of them by name."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in params._asdict().items()}

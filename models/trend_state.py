@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.models import region_kernel, trend_kernel
-from cuepoint.models.market_days import MarketDays, Value
+from cuepoint.models.market_days import KEPT_DAYS, MarketDays, Value
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.snapshot_parts import Cutter
 from cuepoint.models.trend_bases import REVISABLE_DAYS, Archive, Arrays, Bases, Rows, Stored
 from cuepoint.models.trend_params import TrendParams
+from cuepoint.models.trend_versions import Stated, TrendVersion, TrendVersions
 from cuepoint.schemas.errors import SnapshotError
 
-VERSION = 7
+VERSION, BEFORE_VERSIONS = 8, 7  # the one before knew no versions of hyperparameters
 CHUNK = 1024  # assets by which the arrays grow
 BLOCK = 2048  # assets at a time: what is computed of them stays in the cache
 Floats = NDArray[np.float64]
@@ -51,7 +52,7 @@ class Replay(NamedTuple):
 
 
 _NO_DOUBT, _ONE_MARKET = np.empty(0), np.empty(0, dtype=np.int64)
-_Value = tuple[int, int, int | None, int, list[Stored], int, Value]
+_Value = tuple[int, int, int | None, int, list[Stored], int, Value, list[Stated]]
 Wanted = Callable[[ScoredDay], NDArray[np.bool_]]
 
 
@@ -97,14 +98,13 @@ class TrendState:
         markets: int = 1,
     ) -> None:
         self.observe, self._doubt, self._market_of = observe, doubt, market_of
-        self.params = TrendParams(*params) if params else TrendParams()
+        self.versions = TrendVersions(TrendParams(*params) if params else TrendParams())
         self.regions = regions or RegionParams()
         self.assets = 0
         self.day: int | None = None  # the last day scored
         self.first_day = 0  # nothing was observed before
         self.bases, self.market = Bases(archive), MarketDays(markets, archive)
         self._now = Arrays.empty(0)
-        self._by_age = trend_kernel.tables(self.params)
         self._in_market = _ONE_MARKET  # of every asset, on the day that is being filtered
 
     @property
@@ -140,7 +140,16 @@ class TrendState:
         blocks = [self._pick(scored, wanted) for scored in self._advance(day, rows, counts)]
         self.bases.take(day, self._held())
         self.market.forget(day)
+        self.versions.forget(day - KEPT_DAYS)
         return ScoredDay(day, *(np.concatenate(parts) for parts in list(zip(*blocks, strict=True))[1:]))
+
+    def adopt(self, version: TrendVersion) -> int | None:
+        """Score days from its own on with these hyperparameters. The day from which on all assets must be refiltered,
+        None where no scored day has others now. Raises ValueError for a day that is not later than ``base_day``."""
+        if self.day is not None and version.from_day <= self.base_day:
+            raise ValueError(f"day {version.from_day} is outside the revisable window")
+        first = self.versions.add(version)
+        return None if first is None or self.day is None or first > self.day else max(first, self.first_day)
 
     def refilter(self, day: int, rows: Rows, wanted: Wanted = everything) -> Replay:
         """Replay ``rows`` (in order) from an earlier state on, and whom it concerns besides: the days from ``day`` on,
@@ -184,8 +193,9 @@ class TrendState:
     def _hear(self, day: int, rows: Rows) -> tuple[Floats, NDArray[np.bool_]]:
         """The counts of the day; what they say of the market is told to it, and which markets' effects that changes."""
         counts, codes = self.observe(day, rows), np.empty(len(rows), dtype=np.int64)
+        params, by_age = self.versions.on(day)
         for part in _blocks(rows):
-            told = (self._now.trend, rows[part], counts[part], (day - 1) % 7, self.params, self._by_age)
+            told = (self._now.trend, rows[part], counts[part], (day - 1) % 7, params, by_age)
             trend_kernel.innovations(*told, codes[part])
         return counts, self.market.tell(day, rows, codes, self._market_of(day, rows))
 
@@ -210,18 +220,19 @@ class TrendState:
         that much more observation noise (powers of two, exact: which rows come together must not matter)."""
         trend, filtered = self._now.trend, np.empty((len(rows), trend_kernel.OUT_WIDTH))
         doubt, dow = self._doubt(day, rows), (day - 1) % 7
+        params, by_age = self.versions.on(day)
         market = (self._in_market, self.market.effects(day))
         if not doubt.any():
-            trend_kernel.step(trend, rows, counts, dow, self.params, self._by_age, *market, filtered)
+            trend_kernel.step(trend, rows, counts, dow, params, by_age, *market, filtered)
             return filtered
         scale = trend[rows, trend_kernel.SCALE].astype(np.float64) * trend[rows, trend_kernel.NOISE]
         _, power = np.frexp(np.divide(doubt, scale, out=np.zeros(len(rows)), where=scale > 0.0))
         more = np.where((doubt > 0.0) & (scale > 0.0), np.ldexp(0.75, power), 0.0)
         for variance in np.unique(more).tolist():
             group = np.flatnonzero(more == variance)
-            params = self.params._replace(observation_variance=self.params.observation_variance + variance)
+            doubtful = params._replace(observation_variance=params.observation_variance + variance)
             out = np.empty((len(group), trend_kernel.OUT_WIDTH))
-            trend_kernel.step(trend, rows[group], counts[group], dow, params, self._by_age, *market, out)
+            trend_kernel.step(trend, rows[group], counts[group], dow, doubtful, by_age, *market, out)
             filtered[group] = out
         return filtered
 
@@ -229,7 +240,7 @@ class TrendState:
         which = np.flatnonzero(wanted(scored))
         day, rows, counts, filtered, regions = scored
         picked = ScoredDay(day, rows[which], counts[which], filtered[which], regions[which])
-        trend_kernel.to_counts(picked.filtered, self.params)
+        trend_kernel.to_counts(picked.filtered, self.versions.on(day)[0])
         return picked
 
     def to_parts(self) -> tuple[bytes, list[NDArray[Any]]]:
@@ -237,22 +248,27 @@ class TrendState:
         self.bases.settle()
         stored, arrays = self.bases.to_value()
         market, words = self.market.to_value()
-        value = (VERSION, self.assets, self.day, self.first_day, stored, sum(a.nbytes for a in arrays), market)
+        size, versions = sum(a.nbytes for a in arrays), self.versions.to_value()
+        value = (VERSION, self.assets, self.day, self.first_day, stored, size, market, versions)
         return msgspec.msgpack.encode(value), [*self._held(), *arrays, *words]
 
     def load(self, blob: bytes | memoryview, data: NDArray[np.uint8]) -> None:
         """Take over what ``to_parts`` gave. Raises SnapshotError for another version or broken bytes."""
         try:
-            stated = msgspec.msgpack.decode(msgspec.msgpack.decode(blob, type=list[msgspec.Raw])[0])
-            if stated != VERSION:
+            fields = msgspec.msgpack.decode(blob, type=list[msgspec.Raw])
+            stated = msgspec.msgpack.decode(fields[0])
+            if stated == BEFORE_VERSIONS:
+                blob = msgspec.msgpack.encode([*fields, []])
+            elif stated != VERSION:
                 raise SnapshotError(f"trend state: version {stated}, this program reads {VERSION}")
-            _, assets, day, first_day, stored, size, market = msgspec.msgpack.decode(blob, type=_Value)
+            _, assets, day, first_day, stored, size, market, versions = msgspec.msgpack.decode(blob, type=_Value)
         except (msgspec.MsgspecError, IndexError) as error:
             raise SnapshotError(f"trend state: not readable ({error})") from error
         cut = Cutter(data)
         now = Arrays.of(cut.take(np.uint8, self._now.size_of(assets)), assets).copy()
         self.bases.load(stored, cut.take(np.uint8, size))
         self.market.load(market, cut)
+        self.versions.load(versions)
         if len(cut.rest()):
             raise SnapshotError("trend state: more bytes than it speaks of")
         self.assets, self.day, self.first_day, self._now = assets, day, first_day, now

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 
-from cuepoint.models.trend_params import TrendParams
+from cuepoint.models.trend_params import TrendParams, params_of
 from cuepoint.schemas.codec import explain
-from cuepoint.schemas.errors import ConfigurationError
+from cuepoint.schemas.errors import ConfigurationError, ContractError
 
 VERSION = 1
-_HINTS = get_type_hints(TrendParams)
 
 
 class FittedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,14 +35,7 @@ def read_params(path: Path) -> TrendParams:
         raise ConfigurationError(f"{path}: {fault.field} {fault.reason}") from error
     if fitted.version != VERSION:
         raise ConfigurationError(f"{path}: version {fitted.version}, this program reads {VERSION}")
-    if unknown := set(fitted.params) - set(TrendParams._fields):
-        raise ConfigurationError(f"{path}: params.{min(unknown)} is no hyperparameter")
-    values = {}
-    for name, value in fitted.params.items():
-        try:
-            values[name] = msgspec.convert(value, _HINTS[name])
-        except msgspec.MsgspecError as error:
-            raise ConfigurationError(f"{path}: params.{name}: {explain(error).reason}") from error
-        if isinstance(values[name], float) and getattr(TrendParams(), name) > 0 >= values[name]:
-            raise ConfigurationError(f"{path}: params.{name} must be above zero")
-    return TrendParams()._replace(**values)
+    try:
+        return params_of(fitted.params)
+    except ContractError as error:
+        raise ConfigurationError(f"{path}: {error}") from error

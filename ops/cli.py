@@ -256,21 +256,42 @@ def analyse(
 
 @app.command()
 def fit(
-    file: Annotated[Path, typer.Argument(help="Counts, as for analyse.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="Counts, as for analyse; else the consumption store's.", metavar="[FILE]")
+    ] = None,
     *,
-    out: Annotated[Path, typer.Option(help="JSON file for analyse --params.")],
+    out: Annotated[Path | None, typer.Option(help="JSON file for analyse --params.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML that says which column is what.")] = None,
-    assets: Annotated[int, typer.Option(help="Series to take, evenly over the file.")] = 2_000,
-    params: Annotated[Path | None, typer.Option(help="Begin with these; they are what is replaced.")] = None,
+    assets: Annotated[int, typer.Option(min=2, help="Series to take, evenly over the catalogue.")] = 2_000,
+    params: Annotated[
+        Path | None, typer.Option(help="Begin with these, not with those in force; they are what is replaced.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Tell the running workers, where they are better than those in force.")
+    ] = False,
+    from_day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day they hold; else that after the counts.")
+    ] = None,
 ) -> None:
     """Learn the filter's hyperparameters from a catalogue; half of the assets are held out and decide."""
+    from cuepoint.ops import fit_command
     from cuepoint.ops.analyse_fit import read_params
-    from cuepoint.ops.fit_command import fit_file
 
-    start = read_params(params) if params else None
-    fitted = fit_file(file, out, mapping=mapping, assets=assets, start=start)
-    typer.echo(f"{fitted.assets} series; held-out log likelihood a day {fitted.replaced:.4f} -> {fitted.held_out:.4f}")
-    typer.echo(out)
+    if publish and params:
+        raise ConfigurationError("--publish begins with the hyperparameters in force: leave --params away")
+    if not publish and not out:
+        raise ConfigurationError("--out FILE, or --publish: where to with what was learnt?")
+    settings = read_settings()
+    counts = fit_command.file_counts(file, mapping, assets) if file else fit_command.store_counts(settings, assets)
+    if publish:
+        first = from_day.date() if from_day else None
+        outcome = fit_command.fit_and_publish(settings, counts, from_day=first, out=out)
+    else:
+        outcome = fit_command.fit_counts(counts, out, read_params(params) if params else None)
+    for line in fit_command.described(outcome, publish=publish):
+        typer.echo(line)
+    if out:
+        typer.echo(out)
 
 
 @app.command()

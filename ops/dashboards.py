@@ -106,6 +106,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "State": (
         Panel("Open regions", "By worker", (Query("sum by (instance) (cuepoint_open_regions > 0)", "{{instance}}"),)),
+        Panel(
+            "Hyperparameters",
+            "Version in force of the trend filter's, by worker; 0: those of its file, or the program's",
+            (Query('max by (instance) (cuepoint_trend_params_version{role="trends"})', "{{instance}}"),),
+        ),
         Panel("Live sessions", "By worker", (Query("sum by (instance) (cuepoint_live_sessions > 0)", "{{instance}}"),)),
         Panel(
             "Quarantine",

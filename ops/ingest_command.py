@@ -20,8 +20,8 @@ from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import ConfigurationError
 from cuepoint.schemas.topics import CONSUMPTION, TREND_RECORDS
 from cuepoint.schemas.trends import Asset
-from cuepoint.streams.asset_feed import read_assets
 from cuepoint.streams.producer import SyncProducer, partition_of
+from cuepoint.streams.topic_feed import read_assets
 from cuepoint.streams.topics_admin import partition_count
 
 

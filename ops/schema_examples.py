@@ -29,6 +29,7 @@ from cuepoint.schemas.trends import (
     ReportOpened,
     ReportWithdrawn,
     TrendAmendment,
+    TrendHyperparameters,
     TrendRecord,
 )
 
@@ -78,6 +79,17 @@ EXAMPLES: tuple[Contract, ...] = (
     ),
     ReportWithdrawn(dsp="spotify", territory="US", day=_DAY, source="us-2018-11-26.csv"),
     TrendAmendment(asset_id="0bYg9bo50gSsH3LtXe2SQn", day=_DAY, dsp="spotify", territory="US", count=622_190),
+    TrendHyperparameters(
+        version=3,
+        from_day=_DAY,
+        params={"level_variance": 0.0012, "tail": 4.0},
+        made_at=_AT,
+        made_by="catalogue on node-2",
+        source="consumption store, 400 days to 2018-11-25",
+        assets=2_000,
+        held_out=0.9127,
+        replaced=0.9051,
+    ),
     Asset(
         asset_id="0bYg9bo50gSsH3LtXe2SQn",
         title="All I Want for Christmas Is You",

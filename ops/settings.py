@@ -94,6 +94,18 @@ class WorkerSettings(BaseSettings):
     asset_days: Literal["all", "open"] = Field(
         "all", description="scored days told of: those of all assets with data, or only of those with an open region"
     )
+    fit_interval_days: float = Field(
+        7.0,
+        ge=0,
+        le=3660,
+        description="how often role catalogue fits the trend filter's hyperparameters anew; 0: never",
+    )
+    fit_look_s: float = Field(
+        3600.0, gt=0, description="how long after its start, and how often then, it looks whether a fit is due"
+    )
+    fit_days: int = Field(400, ge=14, le=36_500, description="days of counts it fits to, the last")
+    fit_least_days: int = Field(60, ge=14, description="whole days of counts without which it does not fit")
+    fit_least_assets: int = Field(200, ge=2, description="assets without which it does not fit")
     gc_freeze: bool = Field(True, description="exempt what is loaded at start from garbage collection")
     gc_threshold: int = Field(
         200_000, ge=700, description="allocations between two collections of the youngest generation"

@@ -17,7 +17,8 @@ class Ends(NamedTuple):
 
 
 FLOW: dict[Topic, Ends] = {
-    topics.TREND_RECORDS: Ends(("ingest", "release_quarantine"), ("watch_trends",)),
+    topics.TREND_RECORDS: Ends(("fit", "ingest", "release_quarantine"), ("watch_trends",)),
+    topics.TREND_PARAMS: Ends(("fit",), ("fit",)),
     topics.REPORTS: Ends(("ingest",), ("record_history",)),
     topics.CONSUMPTION: Ends(("ingest", "release_quarantine"), ("store_consumption",)),
     topics.QUARANTINE: Ends(("ingest", "release_quarantine"), ("record_history", "release_quarantine")),

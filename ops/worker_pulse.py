@@ -62,6 +62,7 @@ class Pulse:
         for (topic, partition), records in lag.items():
             metrics.LAG.labels(topic, str(partition)).set(records)
         metrics.OPEN_REGIONS.set(open_regions)
+        metrics.PARAMS_VERSION.set(max((getattr(agent, "params_version", 0) for agent in worker.agents), default=0))
         metrics.LIVE_SESSIONS.set(live_sessions)
         metrics.QUARANTINED.set(quarantined)
         metrics.SNAPSHOT_AGE.set(age_s)

@@ -203,6 +203,7 @@ def _catalogue(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.explain_changes import ExplainChanges
     from cuepoint.agents.release_quarantine import RelayAssets, ReleaseQuarantine
     from cuepoint.ops.consumption_parts import StoredConsumption, consumption_store
+    from cuepoint.ops.fit_cadence import fit_when_due
     from cuepoint.streams.database import open_engine, upgrade
 
     engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
@@ -212,8 +213,12 @@ def _catalogue(settings: Settings, _redis: Redis) -> Role:
     async def close() -> None:
         engine.dispose()
 
+    async def fit() -> None:
+        if settings.fit_interval_days > 0:
+            await fit_when_due(settings)
+
     agents: list[Processor] = [RelayAssets(), ReleaseQuarantine(settings.quarantine_rows_max), explaining]
-    return Role(agents=agents, close=close, engine=engine)
+    return Role(agents=agents, jobs=[fit], close=close, engine=engine)
 
 
 def _alerts(settings: Settings, _redis: Redis) -> Role:

@@ -21,6 +21,7 @@ from cuepoint.schemas.trends import (
     ReportOpened,
     ReportWithdrawn,
     TrendAmendment,
+    TrendHyperparameters,
     TrendRecord,
 )
 
@@ -39,9 +40,11 @@ class Topic(NamedTuple):
 
 TREND_RECORDS = Topic(
     "cuepoint.trend-records.v1",
-    (TrendRecord, ReportOpened, ReportCompleted, ReportWithdrawn, TrendAmendment),
+    (TrendRecord, ReportOpened, ReportCompleted, ReportWithdrawn, TrendAmendment, TrendHyperparameters),
     "asset_id",
 )
+# All versions, as they stand in every partition of the trend records: what the next fit begins with.
+TREND_PARAMS = Topic("cuepoint.trend-params.v1", (TrendHyperparameters,), "version", compacted=True, partitions=1)
 REPORTS = Topic("cuepoint.reports.v1", (ReportOpened, ReportCompleted), "dsp", partitions=1)
 CONSUMPTION = Topic(
     "cuepoint.consumption.v1",
@@ -79,6 +82,7 @@ DEAD_HISTORY = Topic(
 
 TOPICS = (
     TREND_RECORDS,
+    TREND_PARAMS,
     REPORTS,
     CONSUMPTION,
     QUARANTINE,

@@ -152,4 +152,23 @@ class Change(Contract, frozen=True, kw_only=True, tag="change.v1"):
     effect_upper_95: float | None = None
 
 
-TrendMessage = TrendRecord | ReportOpened | ReportCompleted | ReportWithdrawn | TrendAmendment
+class TrendHyperparameters(Contract, frozen=True, kw_only=True, tag="trend-params.v1"):
+    """Hyperparameters of the trend filter: one in every partition of the trend records, in band, and one on a topic of
+    their own, where all versions are kept. Key: ``version``.
+
+    They hold for every day from ``from_day`` on, until a higher version does. A day is always scored with those of its
+    date, however late its reports come; days that were scored before this message came are scored again.
+    """
+
+    version: Version
+    from_day: dt.date
+    params: dict[str, float | list[float]]  # by name; those not named have the program's default
+    made_at: EpochMs
+    made_by: Text = ""
+    source: Text = ""  # the counts they were fitted on
+    assets: Count = 0  # of these
+    held_out: float | None = None  # log likelihood a day of held-out assets ...
+    replaced: float | None = None  # ... and that of the hyperparameters they replace
+
+
+TrendMessage = TrendRecord | ReportOpened | ReportCompleted | ReportWithdrawn | TrendAmendment | TrendHyperparameters

@@ -29,6 +29,9 @@ LAG = Gauge(
     "cuepoint_lag_records", "Records of a partition not yet processed", ["topic", "partition"], registry=REGISTRY
 )
 OPEN_REGIONS = Gauge("cuepoint_open_regions", "Regions of change now open", registry=REGISTRY)
+PARAMS_VERSION = Gauge(
+    "cuepoint_trend_params_version", "Version of the trend filter's hyperparameters in force", registry=REGISTRY
+)
 LIVE_SESSIONS = Gauge("cuepoint_live_sessions", "Playback sessions with a state", registry=REGISTRY)
 QUARANTINED = Gauge("cuepoint_quarantined_counts", "Counts of unknown assets that wait for metadata", registry=REGISTRY)
 REDIS_FLUSHES = Counter("cuepoint_redis_flushes_total", "Batches of counts applied in Redis", registry=REGISTRY)

@@ -74,8 +74,8 @@ async def test_a_state_is_carried_on_with_other_hyperparameters(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        ('{"params": {"level_varianz": 1}}', r"params\.level_varianz is no hyperparameter"),
-        ('{"params": {"level_variance": -1}}', r"params\.level_variance must be above zero"),
+        ('{"params": {"level_varianz": 1}}', r"params\.level_varianz: no such hyperparameter"),
+        ('{"params": {"level_variance": -1}}', r"params\.level_variance: must be above zero"),
         ('{"params": {"level_variance": [1, 2]}}', r"params\.level_variance: Expected `float`, got `array`"),
         ('{"params": {"level_variance": "much"}}', r"params\.level_variance: Expected `float`"),
         ('{"params": {"day_prior": [0.1]}}', r"params\.day_prior: Expected `array` of length 6"),
