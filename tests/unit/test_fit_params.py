@@ -29,9 +29,9 @@ def catalogue(noise: float, walk: float, seed: int = 5, days: int = 70, assets: 
 
 
 def test_a_noisy_catalogue_is_better_forecast_and_another_like_it_too():
-    found = fit(catalogue(0.15, 0.0), FIRST)
+    found = fit(catalogue(0.15, 0.0, days=50, assets=12), FIRST)
     assert found.held_out > found.replaced + 0.02
-    other = catalogue(0.15, 0.0, seed=6)
+    other = catalogue(0.15, 0.0, seed=6, days=50, assets=12)
     assert log_likelihood(other, FIRST, found.params) > log_likelihood(other, FIRST, TrendParams())
 
 
