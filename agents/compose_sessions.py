@@ -154,19 +154,8 @@ def _adopt(held: _Partition, book: RuleBook, value: bytes, place: int, results: 
 
 
 def _dead_letter(batch: Batch, place: int, error: ContractError) -> Outgoing:
-    key, offset = batch.keys[place], batch.offsets[place]
-    letter = DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=offset,
-        key=key.decode("utf-8", "replace")[:512] if key is not None else None,
-        code=error.code,
-        field=error.field[:512],
-        reason=error.reason[:2048],
-        original=batch.values[place] or b"",
-        at=max(batch.timestamps[place], 0),
-    )
-    return Outgoing(DEAD_PLAYER_EVENTS, batch.topic, letter, f"{batch.topic}-{batch.partition}-{offset}")
+    id = f"{batch.topic}-{batch.partition}-{batch.offsets[place]}"
+    return Outgoing(DEAD_PLAYER_EVENTS, batch.topic, batch.dead_letter(place, error), id)
 
 
 def _rule_faults(held: _Partition, partition: int, faults: Iterable[RuleFault]) -> list[Outgoing]:

@@ -16,7 +16,6 @@ from cuepoint.models.session_rows import STATE_VERSION
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import decoder, explain
 from cuepoint.schemas.errors import SnapshotError
-from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.playback import AdDecision
 from cuepoint.schemas.topics import AD_DECISIONS, DEAD_AD_DECISIONS, PLAYER_EVENTS, Topic
 from cuepoint.streams.batch import Batch
@@ -201,15 +200,5 @@ class CountDecisions(_Count):
 
 
 def _dead_letter(batch: Batch, place: int, error: Exception) -> Outgoing:
-    found, offset = explain(error), batch.offsets[place]
-    letter = DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=offset,
-        code=found.code,
-        field=found.field[:512],
-        reason=found.reason[:2048],
-        original=batch.values[place] or b"",
-        at=max(batch.timestamps[place], 0),
-    )
-    return Outgoing(DEAD_AD_DECISIONS, batch.topic, letter, f"{batch.topic}-{batch.partition}-{offset}")
+    id = f"{batch.topic}-{batch.partition}-{batch.offsets[place]}"
+    return Outgoing(DEAD_AD_DECISIONS, batch.topic, batch.dead_letter(place, explain(error)), id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -57,14 +57,6 @@ class History(Protocol):
     async def position(self, topic: str, partition: int) -> int | None: ...
 
 
-class _Broken(NamedTuple):
-    offset: int
-    at: int
-    key: bytes | None
-    value: bytes
-    error: Exception
-
-
 class RecordHistory:
     """Stateless: the history itself holds, in the transaction of each batch, how far it got."""
 
@@ -92,50 +84,37 @@ class RecordHistory:
         """Records what can be read; a record that cannot goes to the topic's dead letters."""
         recorded, broken = self._decode(batch)
         recorded += [
-            Recorded(each.offset, each.at, _letter(batch, each)) for each in broken if batch.topic not in DEAD_LETTERS
+            Recorded(batch.offsets[i], batch.timestamps[i], letter)
+            for i, letter in broken
+            if batch.topic not in DEAD_LETTERS
         ]
         await self._history.write(batch.topic, batch.partition, batch.last, recorded)
         if batch.topic not in DEAD_LETTERS or batch.topic in _TOLD_ELSEWHERE:
             return []
         dead = DEAD_LETTERS[batch.topic]
         return [
-            Outgoing(dead, batch.topic, _letter(batch, each), f"{batch.topic}/{batch.partition}/{each.offset}")
-            for each in broken
+            Outgoing(dead, batch.topic, letter, f"{batch.topic}/{batch.partition}/{batch.offsets[i]}")
+            for i, letter in broken
         ]
 
     async def position(self, topic: str, partition: int) -> int | None:
         """The last offset the history holds."""
         return await self._history.position(topic, partition)
 
-    def _decode(self, batch: Batch) -> tuple[list[Recorded], list[_Broken]]:
+    def _decode(self, batch: Batch) -> tuple[list[Recorded], list[tuple[int, DeadLetter]]]:
         decode = self._decoders[batch.topic].decode
         recorded: list[Recorded] = []
-        broken: list[_Broken] = []
-        for value, key, offset, at in zip(batch.values, batch.keys, batch.offsets, batch.timestamps, strict=True):
+        broken: list[tuple[int, DeadLetter]] = []
+        for i, value in enumerate(batch.values):
             if value is None:
                 continue  # a compacted topic's mark of a key that is gone
             try:
                 message = decode(value)
                 if not isinstance(message, AdRule):  # rules stand among the player events; the API keeps them
-                    recorded.append(Recorded(offset, at, message))
+                    recorded.append(Recorded(batch.offsets[i], batch.timestamps[i], message))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                broken.append(_Broken(offset, at, key, value, error))
+                broken.append((i, batch.dead_letter(i, explain(error))))
         return recorded, broken
-
-
-def _letter(batch: Batch, broken: _Broken) -> DeadLetter:
-    fault = explain(broken.error)
-    return DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=broken.offset,
-        key=None if broken.key is None else broken.key.decode(errors="replace")[:512],
-        code=fault.code,
-        field=fault.field[:512],
-        reason=fault.reason[:2048],
-        original=broken.value,
-        at=max(0, broken.at),
-    )
 
 
 def _union(messages: tuple[Any, ...]) -> Any:

@@ -75,9 +75,9 @@ class ReleaseQuarantine:
                 if isinstance(message, Quarantined) and not message.identifiers:
                     raise ContractError("invalid", "$.identifiers", "Expected `array` of length >= 1")
             except _UNREADABLE as error:
-                out.append(_dead(batch, i, explain(error), value))
+                out.append(_dead(batch, i, batch.dead_letter(i, explain(error))))
             except ContractError as error:
-                out.append(_dead(batch, i, error, value))
+                out.append(_dead(batch, i, batch.dead_letter(i, error)))
             else:
                 out += self._handle(held, message, batch, i)
         return out
@@ -107,7 +107,9 @@ class ReleaseQuarantine:
             return [out for row in held.release(names_of(message)) for out in _released(row, message.asset_id)]
         if isinstance(message, Quarantined):
             full = ContractError("quarantine_full", "$", f"more than {self._rows_max} counts wait for metadata")
-            return [_dead(batch, i, full, encode(row), n) for n, row in enumerate(held.add(message))]
+            letter = batch.dead_letter(i, full)
+            refused = (msgspec.structs.replace(letter, original=encode(row)) for row in held.add(message))
+            return [_dead(batch, i, each, n) for n, each in enumerate(refused)]
         below = message.version + isinstance(message, ReportWithdrawn)
         assert isinstance(message, ReportCompleted | ReportWithdrawn)
         held.forget_report(message.dsp, message.territory, message.day, below)
@@ -125,18 +127,6 @@ def _released(row: Quarantined, asset_id: str) -> list[Outgoing]:
     return [Outgoing(topic, asset_id, amendment, id) for topic, amendment in amendments]
 
 
-def _dead(batch: Batch, i: int, fault: ContractError, original: bytes, number: int = 0) -> Outgoing:
-    key = batch.keys[i]
-    letter = DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=batch.offsets[i],
-        key=key.decode(errors="replace")[:512] if key is not None else None,
-        code=fault.code,
-        field=fault.field[:512],
-        reason=fault.reason[:2048],
-        original=original,
-        at=max(0, batch.timestamps[i]),
-    )
+def _dead(batch: Batch, i: int, letter: DeadLetter, number: int = 0) -> Outgoing:
     place = f"{batch.topic}:{batch.partition}:{batch.offsets[i]}"
     return Outgoing(DEAD_QUARANTINE, batch.topic, letter, f"{place}:{number}" if number else place)

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from cuepoint.models.consumption_ledger import ConsumptionLedger, Mark, Refusal, ReportKey
+from cuepoint.models.consumption_ledger import ConsumptionLedger, Mark, ReportKey
 from cuepoint.schemas.codec import decoder, explain
 from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
-from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.faults import Fault, Refusal
 from cuepoint.schemas.topics import CONSUMPTION, DEAD_CONSUMPTION, Topic
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn
 from cuepoint.streams.batch import Batch
@@ -102,16 +102,15 @@ class StoreConsumption:
             raise StateLost("its consumption was taken over by another worker")
         if part.last is None or batch.last > part.last:
             new = batch if part.last is None else batch.since(part.last + 1)
-            for offset, at, value in zip(new.offsets, new.timestamps, new.values, strict=True):
+            for i, value in enumerate(new.values):
                 try:
                     message = _decode(value)
                 except msgspec.MsgspecError as error:
-                    fault = explain(error)
-                    refusal: Refusal | None = Refusal(fault.code, fault.field, fault.reason)
+                    fault: Fault | None = explain(error)
                 else:
-                    refusal = self._take(part, batch.partition, offset, message)
-                if refusal is not None:
-                    part.letters.append(_letter(batch, offset, at, value, refusal))
+                    fault = self._take(part, batch.partition, new.offsets[i], message)
+                if fault is not None:
+                    part.letters.append(_letter(new, i, fault))
             part.last = batch.last
         if self._due(part):
             self._flush(batch.partition, part)
@@ -168,15 +167,6 @@ def _report_id(log_id: str, partition: int, offset: int) -> int:
     return int.from_bytes(digest) >> 1
 
 
-def _letter(batch: Batch, offset: int, at: int, value: bytes, refusal: Refusal) -> Outgoing:
-    letter = DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=offset,
-        code=refusal.code,
-        field=refusal.field[:512],
-        reason=refusal.reason[:2048],
-        original=value,
-        at=max(0, at),
-    )
-    return Outgoing(DEAD_CONSUMPTION, batch.topic, letter, f"{batch.topic}/{batch.partition}/{offset}")
+def _letter(batch: Batch, i: int, fault: Fault) -> Outgoing:
+    id = f"{batch.topic}/{batch.partition}/{batch.offsets[i]}"
+    return Outgoing(DEAD_CONSUMPTION, batch.topic, batch.dead_letter(i, fault), id)

@@ -16,7 +16,7 @@ from cuepoint.models.market_map import MarketMap
 from cuepoint.models.region_log import Found, RegionLog
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.report_columns import locate
-from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
+from cuepoint.models.report_ledger import ReportLedger, Revision
 from cuepoint.models.report_names import Names
 from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.models.trend_bases import Archive
@@ -25,7 +25,7 @@ from cuepoint.models.trend_state import ScoredDay, TrendState
 from cuepoint.models.trend_versions import TrendVersion
 from cuepoint.schemas.codec import decoder, encode, explain
 from cuepoint.schemas.errors import ContractError, SnapshotError
-from cuepoint.schemas.faults import DeadLetter
+from cuepoint.schemas.faults import Fault, Refusal
 from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
 from cuepoint.schemas.trends import (
     Change,
@@ -267,8 +267,7 @@ def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing | Enc
     try:
         message = _decode(batch.values[i])
     except _UNREADABLE as error:
-        fault = explain(error)
-        return [_dead(batch, i, Refusal(fault.code, fault.field, fault.reason))]
+        return [_dead(batch, i, explain(error))]
     verdict = partition.handle(message, batch.timestamps[i], batch.offsets[i])
     return [_dead(batch, i, verdict)] if isinstance(verdict, Refusal) else verdict
 
@@ -286,17 +285,6 @@ def _asset_days(scored: ScoredDay, names: Names, at_ms: int, offset: int) -> lis
     return [Encoded(ASSET_DAYS, name, value, name + end) for name, value in zip(ids, values, strict=True)]
 
 
-def _dead(batch: Batch, i: int, refusal: Refusal) -> Outgoing:
-    key = batch.keys[i]
-    letter = DeadLetter(
-        topic=batch.topic,
-        partition=batch.partition,
-        offset=batch.offsets[i],
-        key=key.decode(errors="replace")[:512] if key is not None else None,
-        code=refusal.code,
-        field=refusal.field[:512],
-        reason=refusal.reason[:2048],
-        original=batch.values[i] or b"",
-        at=batch.timestamps[i],
-    )
-    return Outgoing(DEAD_TREND_RECORDS, batch.topic, letter, f"{batch.topic}:{batch.partition}:{batch.offsets[i]}")
+def _dead(batch: Batch, i: int, fault: Fault) -> Outgoing:
+    id = f"{batch.topic}:{batch.partition}:{batch.offsets[i]}"
+    return Outgoing(DEAD_TREND_RECORDS, batch.topic, batch.dead_letter(i, fault), id)

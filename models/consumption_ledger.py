@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
+from cuepoint.schemas.faults import Refusal
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn
 
 Status = Literal["open", "complete", "waiting", "replaced", "withdrawn"]
@@ -25,14 +26,6 @@ class ReportKey(NamedTuple):
     dsp: str
     territory: str
     day: dt.date
-
-
-class Refusal(NamedTuple):
-    """Why a message cannot be used: stable code, JSON path, a sentence."""
-
-    code: str
-    field: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,19 +20,12 @@ from cuepoint.models.report_columns import Forms, Key, Located, OpenReport
 from cuepoint.models.report_names import Names
 from cuepoint.models.report_parts import NONE, Ints, Parts, Rows, Stored
 from cuepoint.models.trend_bases import REVISABLE_DAYS, SPACING, Archive
+from cuepoint.schemas.faults import Refusal
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
 
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1).toordinal()
 FUTURE_DAYS = 2  # a day this far past the broker's clock is refused (time zones, clocks)
-
-
-class Refusal(NamedTuple):
-    """Why a message cannot be used: stable code, JSON path, a sentence."""
-
-    code: str
-    field: str
-    reason: str
 
 
 class Revision(NamedTuple):

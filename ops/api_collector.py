@@ -141,15 +141,9 @@ class Collector:
         return messages, errors, sessions
 
     def _dead_letter(self, original: bytes, refused: ContractError, sender: Sender, now_ms: int) -> Outgoing:
-        letter = DeadLetter(
-            topic=PLAYER_EVENTS.name,
-            source=f"POST /v1/events {sender.name}",
-            code=refused.code,
-            field=refused.field[:512],
-            reason=refused.reason[:_REASON_CHARS],
-            original=original[: self._settings.dead_original_bytes],
-            at=now_ms,
-        )
+        kept = original[: self._settings.dead_original_bytes]
+        source = f"POST /v1/events {sender.name}"
+        letter = DeadLetter.of(refused, kept, now_ms, topic=PLAYER_EVENTS.name, source=source)
         return Outgoing(DEAD_PLAYER_EVENTS, PLAYER_EVENTS.name, letter)
 
     async def _deliver(self, messages: list[Outgoing]) -> None:

@@ -38,16 +38,8 @@ class AssetsSummary:
 
     def refuse(self, sender: Sender, path: Path, read: Read, fault: ContractError) -> None:
         """A broken row becomes a dead letter."""
-        letter = DeadLetter(
-            topic=ASSETS.name,
-            source=path.name[:512],
-            line=read.line,
-            code=fault.code,
-            field=fault.field[:512],
-            reason=fault.reason[:2048],
-            original=original_of(read)[:MAX_ORIGINAL_BYTES],
-            at=int(time.time() * 1000),
-        )
+        original, now_ms = original_of(read)[:MAX_ORIGINAL_BYTES], int(time.time() * 1000)
+        letter = DeadLetter.of(fault, original, now_ms, topic=ASSETS.name, source=path.name, line=read.line)
         sender.send(DEAD_ASSETS, ASSETS.name, letter, id=id_of(letter))
         self.broken += 1
         if len(self.first_broken) < 5:

@@ -49,16 +49,7 @@ def masked(mapping: Mapping, read: Read) -> bytes:
 def letter(path: Path, read: Read, fault: ContractError, mapping: Mapping, *, personal: bool, at_ms: int) -> DeadLetter:
     """What is told of a broken row: where it is, why it cannot be used, and the row, masked where it is a person's."""
     original = masked(mapping, read) if personal else original_of(read)[:MAX_ORIGINAL_BYTES]
-    return DeadLetter(
-        topic=TREND_RECORDS.name,
-        source=path.name[:512],
-        line=read.line,
-        code=fault.code,
-        field=fault.field[:512],
-        reason=fault.reason[:2048],
-        original=original,
-        at=at_ms,
-    )
+    return DeadLetter.of(fault, original, at_ms, topic=TREND_RECORDS.name, source=path.name, line=read.line)
 
 
 def id_of(letter: DeadLetter) -> str:

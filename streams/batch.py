@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, overload
 
+from cuepoint.schemas.faults import DeadLetter, Fault
+
 T = TypeVar("T")
 
 
@@ -64,6 +66,18 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def dead_letter(self, place: int, fault: Fault) -> DeadLetter:
+        """What is told of the record at ``place``, which cannot be used."""
+        return DeadLetter.of(
+            fault,
+            self.values[place] or b"",
+            self.timestamps[place],
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offsets[place],
+            key=self.keys[place],
+        )
 
     def since(self, offset: int) -> Batch:
         """The part of the range from ``offset`` on.

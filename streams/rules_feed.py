@@ -95,20 +95,17 @@ class RulesFeed:
 
     async def _refuse(self, message: Any, error: ContractError) -> None:
         """A broken rule stops nothing: it is written down, and sessions go on without it."""
-        key = (message.key() or b"").decode(errors="replace")
-        letter = DeadLetter(
+        letter = DeadLetter.of(
+            error,
+            message.value(),
+            message.timestamp()[1],
             topic=AD_RULES.name,
             partition=message.partition(),
             offset=message.offset(),
-            key=key,
-            code=error.code,
-            field=error.field[:512],
-            reason=error.reason[:2048],
-            original=message.value(),
-            at=message.timestamp()[1],
+            key=message.key(),
         )
         id = f"{AD_RULES.name}/{message.partition()}/{message.offset()}"
-        _LOG.warning("rule %s is refused: %s", key, error)
+        _LOG.warning("rule %s is refused: %s", letter.key, error)
         while not self._stopping.is_set():
             try:
                 await self._producer.deliver([Outgoing(DEAD_AD_RULES, AD_RULES.name, letter, id)])

@@ -7,8 +7,9 @@ import datetime as dt
 import numpy as np
 
 from cuepoint.models import report_snapshot
-from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
+from cuepoint.models.report_ledger import ReportLedger, Revision
 from cuepoint.models.snapshot_parts import Cutter, join, split
+from cuepoint.schemas.faults import Refusal
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, ReportWithdrawn, TrendAmendment, TrendRecord
 
 DAY = dt.date(2019, 1, 1)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cuepoint.models import report_snapshot
-from cuepoint.models.report_ledger import Refusal, ReportLedger, Revision
+from cuepoint.models.report_ledger import ReportLedger, Revision
 from cuepoint.models.snapshot_parts import Cutter, join, split
 from cuepoint.schemas.errors import SnapshotError
+from cuepoint.schemas.faults import Refusal
 from cuepoint.schemas.trends import ReportCompleted, ReportOpened, TrendRecord
 
 DAY = dt.date(2019, 1, 1)
