@@ -11,6 +11,7 @@ from starlette.responses import Response
 from cuepoint.ops.ad_breaks import Watching
 from cuepoint.ops.ad_tokens import AdClaim, AdTokens
 from cuepoint.ops.api_problems import Problem
+from cuepoint.ops.event_stamps import EventStamps
 from cuepoint.schemas.ads import AdEvent, AdEventKind
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import PlayerEvent, PlayerEventKind
@@ -36,8 +37,8 @@ _HEADERS = {"cache-control": "no-store", "access-control-allow-origin": "*"}
 class AdTracking:
     """Methods raise Unavailable; then the player may tell it again."""
 
-    def __init__(self, store: AdStore, producer: AsyncProducer, tokens: AdTokens) -> None:
-        self._store, self._producer, self._tokens = store, producer, tokens
+    def __init__(self, store: AdStore, producer: AsyncProducer, tokens: AdTokens, stamps: EventStamps) -> None:
+        self._store, self._producer, self._tokens, self._stamps = store, producer, tokens, stamps
 
     async def hear(self, event: str, token: str, code: str) -> Response:
         """A pixel, once the broker has the event. Raises 401 for a forged token, 404 for an event there is not, 409 for
@@ -66,8 +67,9 @@ class AdTracking:
             "duration_s": watching.duration_s,
             "viewer_id": watching.viewer or None,
         }
-        event = await self._event(session_id, "video_started", more | watching.facts)
-        await self._producer.deliver([event])
+        outgoing = await self._event(session_id, "video_started", more | watching.facts)
+        if not await self._stamps.add([cast(PlayerEvent, outgoing.message)]):
+            await self._producer.deliver([outgoing])
 
     async def _messages(self, claim: AdClaim, kind: AdEventKind, code: str) -> list[Outgoing]:
         name = f"{claim.session_id}\0{claim.break_id}\0{claim.slot}\0{kind}"

@@ -87,7 +87,7 @@ def build_app(settings: Settings, parts: ApiParts | None = None) -> FastAPI:
 
 
 def _player_routes(parts: ApiParts, decisions: Decisions) -> list[NamedRoute]:
-    collector = Collector(parts.settings, parts.access, parts.producer)
+    collector = Collector(parts.settings, parts.access, parts.producer, parts.stamps)
     path = "/v1/sessions/{session_id}/decisions"
     return [
         NamedRoute("/v1/events", collector.post, methods=["POST"], include_in_schema=False),

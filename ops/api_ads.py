@@ -67,7 +67,7 @@ def ads_router(parts: ApiParts) -> APIRouter:
     router = APIRouter(tags=["ads"])
     breaks = AdBreaks(parts.settings, parts.documents, parts.rules, parts.ads, parts.decisions)
     tokens = AdTokens(parts.access.signer, parts.settings.session_token_s)
-    tracking = AdTracking(parts.ads, parts.producer, tokens)
+    tracking = AdTracking(parts.ads, parts.producer, tokens, parts.stamps)
     _add_vmap(router, parts, breaks, tokens, tracking)
     _add_breaks(router, parts, breaks, tokens)
     _add_hls(router, parts, breaks, tracking)

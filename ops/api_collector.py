@@ -14,6 +14,7 @@ from cuepoint.ops.api_bodies import Json, media_type, read_body
 from cuepoint.ops.api_contracts import EventError, EventsAnswer
 from cuepoint.ops.api_limits import TokenBuckets
 from cuepoint.ops.api_problems import Problem, too_many
+from cuepoint.ops.event_stamps import EventStamps
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.codec import explain
 from cuepoint.schemas.errors import ContractError
@@ -53,8 +54,8 @@ _set = msgspec.structs.force_setattr
 class Collector:
     """The endpoint. Holds buckets of its own process only; everything else goes to the broker."""
 
-    def __init__(self, settings: Settings, access: Access, producer: AsyncProducer) -> None:
-        self._settings, self._access, self._producer = settings, access, producer
+    def __init__(self, settings: Settings, access: Access, producer: AsyncProducer, stamps: EventStamps) -> None:
+        self._settings, self._access, self._producer, self._stamps = settings, access, producer, stamps
         self._key_buckets = TokenBuckets(settings.collector_events_per_s, settings.collector_burst_events)
         self._session_buckets = TokenBuckets(settings.session_events_per_s, settings.session_burst_events)
 
@@ -69,7 +70,10 @@ class Collector:
             raise Problem(413, "too-many-events", f"A body may have at most {self._settings.collector_events} events.")
         if len(raws) > 1:
             self._charge(sender, len(raws) - 1)
-        messages, errors, sessions = self._read_events(raws, sender, now_ms)
+        read = [_read_event(raw, sender.session_id) for raw in raws]
+        for place, refused in (await self._stamps.add(read)).items():
+            read[place] = refused
+        messages, errors, sessions = self._sorted_out(raws, read, sender, now_ms)
         await self._deliver(messages)
         for error in errors:
             EVENTS_DEAD.labels(PLAYER_EVENTS.name, error.code).inc()
@@ -111,27 +115,23 @@ class Collector:
             errors = [{"field": refused.field, "reason": refused.reason}]
             raise Problem(400, refused.code, 'The body is not {"events": [...]}.', errors=errors) from None
 
-    def _read_events(
-        self, raws: list[msgspec.Raw], sender: Sender, now_ms: int
+    def _sorted_out(
+        self, raws: list[msgspec.Raw], read: list[PlayerEvent | ContractError], sender: Sender, now_ms: int
     ) -> tuple[list[Outgoing], list[EventError], set[str]]:
         """What to produce (events and dead letters), what to answer, the sessions of the accepted."""
         messages: list[Outgoing] = []
         errors: list[EventError] = []
         sessions: set[str] = set()
-        for index, raw in enumerate(raws):
-            try:
-                event = _decode_event(raw)
-                _check(event, sender.session_id)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ContractError) as error:
-                refused = _explained(error)
-                messages.append(self._dead_letter(bytes(raw), refused, sender, now_ms))
+        for index, (raw, event) in enumerate(zip(raws, read, strict=True)):
+            if isinstance(event, ContractError):
+                messages.append(self._dead_letter(bytes(raw), event, sender, now_ms))
                 errors.append(
                     EventError(
                         index=index,
                         event_id=_event_id(raw),
-                        code=refused.code,
-                        field=refused.field,
-                        reason=refused.reason[:_REASON_CHARS],
+                        code=event.code,
+                        field=event.field,
+                        reason=event.reason[:_REASON_CHARS],
                     )
                 )
                 continue
@@ -151,6 +151,15 @@ class Collector:
             await self._producer.deliver(messages, wait=False)
         except Busy:
             raise too_many("The way to the broker is full; slow down.", 1.0, code="busy") from None
+
+
+def _read_event(raw: msgspec.Raw, session_id: str | None) -> PlayerEvent | ContractError:
+    try:
+        event = _decode_event(raw)
+        _check(event, session_id)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ContractError) as error:
+        return _explained(error)
+    return event
 
 
 def _check(event: PlayerEvent, session_id: str | None) -> None:

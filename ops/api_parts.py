@@ -16,6 +16,7 @@ from cuepoint.ops.api_rule_book import RulePublisher
 from cuepoint.ops.asset_forecast import AssetForecasts
 from cuepoint.ops.consumption_parts import consumption_store
 from cuepoint.ops.document_publisher import DocumentPublisher
+from cuepoint.ops.event_stamps import EventStamps
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.errors import CuepointError
 from cuepoint.streams.ad_store import AdStore
@@ -52,6 +53,7 @@ class ApiParts:
     documents: DocumentStore
     ads: AdStore
     document_publisher: DocumentPublisher
+    stamps: EventStamps
     _upkeep: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -106,7 +108,7 @@ def make_parts(settings: Settings) -> ApiParts:
         timeout_s=settings.collector_ack_s,
     )
     rules, documents = RuleStore(engine), DocumentStore(engine)
-    history = HistoryReader(engine)
+    history, counters = HistoryReader(engine), RedisCounters(redis, settings.log_id)
     return ApiParts(
         settings=settings,
         redis=redis,
@@ -117,10 +119,11 @@ def make_parts(settings: Settings) -> ApiParts:
         rules=rules,
         publisher=RulePublisher(rules, producer, settings.rule_lead_ms),
         decisions=DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session),
-        counters=RedisCounters(redis, settings.log_id),
+        counters=counters,
         access=Access(settings),
         consumption=consumption_store(settings, engine),
         documents=documents,
         ads=AdStore(redis, settings.decision_ttl_s, int(settings.ad_reservation_s * 1000)),
         document_publisher=DocumentPublisher(documents, producer),
+        stamps=EventStamps(settings, documents, engine, counters),
     )

@@ -183,6 +183,15 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     session_events_per_s: float = Field(20, gt=0, description="events a second of one session token")
     session_burst_events: int = Field(500, ge=1, description="events one session token may send at once")
     collector_ack_s: float = Field(5.0, gt=0, le=300, description="how long the collector waits for the broker")
+    stamp_wait_s: float = Field(
+        0.5, gt=0, le=30, description="how long starts wait for what is known of video and viewer; then they go without"
+    )
+    stamp_refresh_s: float = Field(5.0, ge=0, le=3600, description="how old what is put into a start may be")
+    stamp_videos: int = Field(10_000, ge=1, description="videos of which an API process remembers what is known")
+    popularity_days: int = Field(7, ge=1, le=35, description="days (UTC, today included) whose views are a popularity")
+    unknown_videos: Literal["accept", "refuse"] = Field(
+        "accept", description="events that begin a video without metadata: go on with what they say, or dead letters"
+    )
     dead_original_bytes: int = Field(16 << 10, ge=256, description="how much of a refused event is kept")
     sse_streams: int = Field(1000, ge=1, description="decision streams open at once, per API process")
     sse_stream_s: float = Field(600.0, gt=0, description="how long one decision stream lasts; players reconnect")

@@ -45,6 +45,7 @@ class Video(Contract, frozen=True, kw_only=True, tag="video.v1", forbid_unknown_
     language: Annotated[str, msgspec.Meta(max_length=35, pattern=r"^([A-Za-z0-9-]*)$")] = ""  # BCP 47
     cue_points: Annotated[list[CuePoint], msgspec.Meta(max_length=1000)] = []  # noqa: RUF012
     ratings: dict[Text, Rating] = {}  # noqa: RUF012 - by whose they are, such as viewers or editors
+    asset_id: Identifier | None = None  # in the catalogue half, whose trend is the video's; null: the video's own id
 
 
 class Playlist(Contract, frozen=True, kw_only=True, tag="playlist.v1", forbid_unknown_fields=True):

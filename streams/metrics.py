@@ -64,6 +64,12 @@ OUTSIDE_ADS = Counter(
 )
 for _code in ("0", "301", "302", "303"):
     OUTSIDE_ADS.labels(_code)
+UNKNOWN_VIDEOS = Counter("cuepoint_unknown_videos_total", "Videos begun that have no metadata", registry=REGISTRY)
+UNSTAMPED = Counter(
+    "cuepoint_unstamped_total",
+    "Starts that went on without what a store knows, which did not answer",
+    registry=REGISTRY,
+)
 WEBHOOKS = Counter("cuepoint_webhooks_total", "Webhook deliveries tried", ["outcome"], registry=REGISTRY)
 WEBHOOKS_WAITING = Gauge("cuepoint_webhooks_waiting", "Webhook deliveries not made yet", registry=REGISTRY)
 for _outcome in ("delivered", "failed", "dead"):

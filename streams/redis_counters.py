@@ -111,6 +111,16 @@ class RedisCounters:
             for name, fields in zip(names, found, strict=True)
         }
 
+    async def read_fields(self, keys: Sequence[str], fields: Sequence[str]) -> list[list[float]]:
+        """The same fields of several hashes in one round trip; 0 for what is not counted."""
+        if not keys or not fields:
+            return [[0.0] * len(fields) for _ in keys]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hmget(PREFIX + key, list(fields))
+            found: Sequence[Sequence[Any]] = await _answer(pipe.execute())
+        return [[0.0 if count is None else _number(_text(count)) for count in counts] for counts in found]
+
     async def names(self, pattern: str = "*") -> list[str]:
         """Names of the hashes that match a glob pattern, sorted."""
         found = []

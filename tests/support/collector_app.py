@@ -43,12 +43,19 @@ class KeepingProducer:
         return [m.message for m in self.kept if m.topic != PLAYER_EVENTS]
 
 
+class NothingKnown:
+    """The port ``add`` where there are no stores: what is stamped is tested on real ones, in test_event_stamps.py."""
+
+    async def add(self, _events: Sequence[Any]) -> dict[int, Any]:
+        return {}
+
+
 def collector_client(**settings: Any) -> tuple[httpx.AsyncClient, KeepingProducer]:
     """A client of an app that has POST /v1/events only, and what it produced."""
     chosen = Settings(**(KEYS | settings))
     producer = KeepingProducer()
     app = FastAPI()
-    collector = Collector(chosen, Access(chosen), producer)
+    collector = Collector(chosen, Access(chosen), producer, NothingKnown())
     app.router.routes.append(Route("/v1/events", collector.post, methods=["POST"]))
     install_problem_handlers(app)
     app.add_middleware(Observed)
