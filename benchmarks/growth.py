@@ -29,7 +29,9 @@ _NO_CAUSE = Cause("unexplained", "", 1.0)
 class Case(NamedTuple):
     growth: Growth
     conversion: float
+    search_conversion: float
     drop_off: float
+    potential: float
     worked: bool
 
 
@@ -43,18 +45,22 @@ def cases_of(seed: int, assets: int) -> Iterator[Case]:
             continue
         start = params.first_day.toordinal() + event.start
         seen = engagement_of(book.asset(event.asset), start - HISTORY_DAYS, start + REGION_DAYS - 1, start)
-        conversion, drop_off = float(traits.conversion[event.asset]), float(traits.drop_off[event.asset])
-        yield Case(
-            growth_of(seen, HISTORY_DAYS, rng=rng), conversion, drop_off, conversion * PLAYS / drop_off > BREAK_EVEN
+        conversion, search, drop_off = (
+            float(getattr(traits, name)[event.asset]) for name in ("conversion", "search_conversion", "drop_off")
         )
+        potential = conversion * PLAYS / drop_off
+        growth = growth_of(seen, HISTORY_DAYS, rng=rng)
+        yield Case(growth, conversion, search, drop_off, potential, potential > BREAK_EVEN)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--judge", type=int, nargs="+", default=JUDGE_SEEDS, help="seeds of the catalogues judged by")
+    given = parser.parse_args()
+    quick = given.quick
     assets = 120 if quick else 400
-    cases = [case for seed in JUDGE_SEEDS[: 1 if quick else None] for case in cases_of(seed, assets)]
+    cases = [case for seed in given.judge[: 1 if quick else None] for case in cases_of(seed, assets)]
     learnt = PRIOR
     for case in (case for seed in FIT_SEEDS[: 1 if quick else None] for case in cases_of(seed, assets)):
         learnt = learn(learnt, case.growth, worked=case.worked)
@@ -75,7 +81,7 @@ def main() -> None:
             if mine.any():
                 print(f"| {100 * said[mine].mean():.0f} % | {mine.sum()} | {100 * worked[mine].mean():.0f} % |")
         print()
-    for name in ("conversion", "drop_off"):
+    for name in ("conversion", "search_conversion", "drop_off", "potential"):
         truth = np.array([getattr(case, name) for case in cases])
         found = [getattr(case.growth, name) for case in cases]
         figures[f"coverage_90_{name}"] = float(

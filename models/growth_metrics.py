@@ -7,7 +7,9 @@ What the library streams do above their level before the region is taken as what
 
 with ``passive`` and ``searched`` the listeners above their level before. For each drop-off of a grid this is linear,
 with a normal posterior in closed form; the grid's marginal likelihoods weigh them. Where nothing moved, nothing is
-learnt, and the priors stand.
+learnt, and the priors stand. What brings passive listeners may raise the library by itself, on the same days (a
+feature, an event in a territory): with and without that are weighed by their likelihoods, too. Only a rise teaches: a
+library from which listeners go empties, and then shows no longer how many of them there were.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ Floats = NDArray[np.float64]
 PLAYS = 0.45  # a day of an engaged listener: what a conversion is counted by
 PRIORS = {"conversion": (0.04, 0.035), "search_conversion": (0.3, 0.15)}  # mean, standard deviation
 _DROP_OFFS = np.exp(np.linspace(np.log(0.006), np.log(0.25), 48))
-_DROP_PRIOR = np.exp(-0.5 * ((np.log(_DROP_OFFS) - np.log(0.04)) / 0.8) ** 2)
+_DROP_PRIOR = np.exp(-0.5 * ((np.log(_DROP_OFFS) - np.log(0.04)) / 0.55) ** 2)
 _STEP = float(np.log(_DROP_OFFS[1] / _DROP_OFFS[0]))
 _COMPLETION = (6.0, 4.0)  # a beta prior: ten plays, six heard to the end
-_NOISE = 0.06  # daily log noise of the library, at least
+_NOISE, _LASTING = 0.06, 0.7  # daily log noise of the library, at least; and what of it is left a day later
+_DIRECT, _DIRECT_SHARE = (0.6, 2.0), 0.5  # library streams at once for a listener of either kind; how often there are
+_SCALE = (0.08, 0.15)  # log: listeners are counted once in each cell, so there are fewer of them, by about so much
+_WEEK = 7
 _LEVELS = (5.0, 95.0)
 
 
@@ -98,30 +103,20 @@ def growth_of(seen: Engagement, cut: int, *, rng: np.random.Generator, draws: in
     days = len(seen.library)
     if not 0 < cut < days:
         raise ValueError("growth needs a day before the region and a day of it")
-    base = [line[:cut].mean() for line in (seen.library, seen.passive, seen.searched)]
-    excess = seen.library[cut:] - base[0]
-    pushes = np.stack([seen.passive[cut:] - base[1], seen.searched[cut:] - base[2]])
-    daily = max(_NOISE, float(np.std(seen.library[:cut]) / max(base[0], 1.0)))
-    variance = np.maximum(seen.library[cut:], 1.0) + (daily * np.maximum(seen.library[cut:], base[0])) ** 2
-    level = base[0] / cut + (daily * base[0]) ** 2 * 2.5 / cut  # what the level before may be wrong by, on every day
-    noise = np.diag(variance) + level
-    prior_mean = np.array([mean for mean, _ in PRIORS.values()])
-    prior = np.diag([sd**2 for _, sd in PRIORS.values()])
-    means, spreads, evidence = [], [], []
-    for drop_off in _DROP_OFFS:
-        design = PLAYS * _left(pushes, float(drop_off)).T
-        joint = design @ prior @ design.T + noise
-        gain = np.linalg.solve(joint, design @ prior).T
-        miss = excess - design @ prior_mean
-        means.append(prior_mean + gain @ miss)
-        spreads.append(prior - gain @ design @ prior)
-        evidence.append(-0.5 * (miss @ np.linalg.solve(joint, miss) + np.linalg.slogdet(joint)[1]))
-    weight = np.exp(np.array(evidence) - max(evidence)) * _DROP_PRIOR
-    chosen = rng.choice(len(_DROP_OFFS), size=draws, p=weight / weight.sum())
+    levels = [_level_of(line, cut) for line in (seen.library, seen.passive, seen.searched)]
+    excess = (seen.library - levels[0])[cut:]
+    pushes = np.stack([(seen.passive - levels[1])[cut:], (seen.searched - levels[2])[cut:]])
+    noise = _noise_of(seen.library, levels[0], cut)
+    fits = [_fit(excess, pushes, noise, float(drop), direct) for direct in (False, True) for drop in _DROP_OFFS]
+    evidence = np.array([fit.evidence for fit in fits])
+    prior = np.concatenate([(1 - _DIRECT_SHARE) * _DROP_PRIOR, _DIRECT_SHARE * _DROP_PRIOR])
+    weight = np.exp(evidence - evidence.max()) * prior
+    chosen = rng.choice(len(fits), size=draws, p=weight / weight.sum())
     normal = rng.standard_normal((draws, 2))
-    roots = [np.linalg.cholesky(spread + 1e-12 * np.eye(2)) for spread in spreads]
-    rates = np.clip([means[k] + roots[k] @ z for k, z in zip(chosen.tolist(), normal, strict=True)], 0.001, 1.0)
-    drop = _DROP_OFFS[chosen] * np.exp(_STEP * (rng.random(draws) - 0.5))
+    roots = [np.linalg.cholesky(fit.spread + 1e-12 * np.eye(2)) for fit in fits]
+    rates = np.array([fits[k].mean + roots[k] @ z for k, z in zip(chosen.tolist(), normal, strict=True)])
+    rates = np.clip(rates * np.exp(_SCALE[0] + _SCALE[1] * rng.standard_normal((draws, 1))), 0.001, 1.0)
+    drop = _DROP_OFFS[chosen % len(_DROP_OFFS)] * np.exp(_STEP * (rng.random(draws) - 0.5))
     completion = rng.beta(_COMPLETION[0] + seen.completed, _COMPLETION[1] + seen.plays - seen.completed, draws)
     shrunk = np.mean([1 - np.sqrt(rates[:, i].var()) / sd for i, (_, sd) in enumerate(PRIORS.values())])
     return Growth(
@@ -133,6 +128,52 @@ def growth_of(seen: Engagement, cut: int, *, rng: np.random.Generator, draws: in
         seen.active_share,
         float(np.clip(shrunk, 0.0, 1.0)),
     )
+
+
+class _Fit(NamedTuple):
+    """Of the two conversions, the direct effect integrated out."""
+
+    mean: Floats
+    spread: Floats
+    evidence: float
+
+
+def _fit(excess: Floats, pushes: Floats, noise: Floats, drop_off: float, direct: bool) -> _Fit:
+    """The normal posterior for one drop-off; ``direct``: what raises the pushes raises the library on the same day."""
+    rising = pushes * (pushes.sum(axis=1, keepdims=True) > 0)
+    design = PLAYS * _left(rising, drop_off).T
+    mean = np.array([mean for mean, _ in PRIORS.values()])
+    prior = np.diag([sd**2 for _, sd in PRIORS.values()])
+    joint = design @ prior @ design.T + noise
+    if direct:
+        joint = joint + (pushes.T * np.square(_DIRECT)) @ pushes
+    gain = np.linalg.solve(joint, design @ prior).T
+    miss = excess - design @ mean
+    evidence = -0.5 * (miss @ np.linalg.solve(joint, miss) + np.linalg.slogdet(joint)[1])
+    return _Fit(mean + gain @ miss, prior - gain @ design @ prior, float(evidence))
+
+
+def _level_of(line: Floats, cut: int) -> Floats:
+    """What every day would have without the region: the mean before it, by weekday where two weeks are there."""
+    level = np.full(len(line), line[:cut].mean())
+    weeks = cut // _WEEK
+    if weeks >= 2 and level[0] > 0:
+        week = line[cut - weeks * _WEEK : cut].reshape(weeks, _WEEK).mean(axis=0) / level[0]
+        week = (weeks * week + 1.0) / (weeks + 1.0)  # as if one more week had been even
+        level *= week[(np.arange(len(line)) - cut) % _WEEK]
+    return level
+
+
+def _noise_of(library: Floats, level: Floats, cut: int) -> Floats:
+    """Covariance of the days of the region: counts, ups and downs that last for days, and the level's own error."""
+    base, spread = max(float(level[:cut].mean()), 1.0), library[:cut] / np.maximum(level[:cut], 1.0)
+    daily = max(_NOISE**2, float(spread.var()) - 1.0 / base)
+    here, normal = library[cut:], level[cut:]
+    high, days = np.maximum(here, normal), np.arange(len(library) - cut)
+    lasting = daily * np.outer(high, high) * _LASTING ** np.abs(days[:, None] - days)
+    error = 1.0 / (base * cut) + daily * (1 + _LASTING) / (1 - _LASTING) / cut
+    noise: Floats = np.diag(np.maximum(here, 1.0)) + lasting + error * np.outer(normal, normal)
+    return noise
 
 
 def _left(pushes: Floats, drop_off: float) -> Floats:
