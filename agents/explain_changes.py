@@ -1,14 +1,15 @@
 """Agent ``explain_changes``: changes in, their causes and the opportunities in them out (US 11,113,707; O6, O7).
 
 What it says of a revision of a change depends on the consumption stored by then, and which revisions it speaks of on
-the pace: of several in one batch, only the last. Each message names the revision it is about, so that a repeat after a
-crash replaces and never adds.
+the pace: of several in one batch, only the last. Each message names the revision it is about and, by a digest, what it
+says of it: a repeat after a crash replaces, and no id ever has two contents.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from cuepoint.models.cause_explain import explain, withdrawn
 from cuepoint.models.cause_model import HISTORY_DAYS
-from cuepoint.schemas.codec import decoder
+from cuepoint.schemas.codec import decoder, encode
 from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.topics import CHANGES, EXPLANATIONS, OPPORTUNITIES, Topic
 from cuepoint.schemas.trends import Change
@@ -103,8 +104,15 @@ def _lacks(reports: frozenset[tuple[str, str, int]], last: dt.date) -> bool:
 
 
 def _messages(explanation: Explanation, opportunity: Opportunity) -> list[Outgoing]:
+    """The same id, the same content: it holds a digest of it, since what is said hangs on what is stored by then."""
     place = f"{explanation.change_id}:{explanation.revision}"
+    why = msgspec.structs.replace(explanation, edition=_edition(explanation))
+    worth = msgspec.structs.replace(opportunity, edition=_edition(opportunity))
     return [
-        Outgoing(EXPLANATIONS, explanation.asset_id, explanation, f"explanation:{place}"),
-        Outgoing(OPPORTUNITIES, opportunity.asset_id, opportunity, f"opportunity:{place}"),
+        Outgoing(EXPLANATIONS, why.asset_id, why, f"explanation:{place}:{why.edition}"),
+        Outgoing(OPPORTUNITIES, worth.asset_id, worth, f"opportunity:{place}:{worth.edition}"),
     ]
+
+
+def _edition(said: Explanation | Opportunity) -> str:
+    return hashlib.blake2b(encode(said), digest_size=8).hexdigest()

@@ -75,7 +75,7 @@ class AlertReader:
         self._decoders = {prefix + topic.name: msgspec.json.Decoder(_union(topic.messages)) for topic in topics}
         self._idle_s, self._patience_s = idle_s, patience_s
         self._on_broken = on_broken or _tell
-        self._seen: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], tuple[int, str]] = OrderedDict()
         self._handed: Message | None = None
         self._down_since: float | None = None
         self._consumer = Consumer(
@@ -182,10 +182,11 @@ class AlertReader:
         subject, revision = getattr(message, "change_id", None), getattr(message, "revision", None)
         if subject is None or revision is None:
             return True
-        key = (topic, subject)
-        if self._seen.get(key, 0) >= revision:
+        key, edition = (topic, subject), getattr(message, "edition", "")
+        last, known = self._seen.get(key, (0, ""))
+        if last > revision or (last == revision and known == edition):
             return False
-        self._seen[key] = revision
+        self._seen[key] = revision, edition
         self._seen.move_to_end(key)
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)

@@ -80,7 +80,8 @@ def alert_event(alert: Alert, at_ms: int, title: str, artist: str, owner: str) -
     if isinstance(alert, Change):
         return _event(f"change.{alert.status}", alert.change_id, alert.revision, at_ms, data)
     became = "withdrawn" if alert.status == "withdrawn" else "found" if alert.opportunity else "lost"
-    return _event(f"opportunity.{became}", f"opportunity/{alert.change_id}", alert.revision, at_ms, data)
+    subject = f"opportunity/{alert.change_id}"
+    return _event(f"opportunity.{became}", subject, alert.revision, at_ms, data, edition=alert.edition)
 
 
 def ping_event(webhook_id: str, at_ms: int, number: str) -> Event:
@@ -88,8 +89,9 @@ def ping_event(webhook_id: str, at_ms: int, number: str) -> Event:
     return _event("webhook.ping", f"ping/{webhook_id}/{number}", 1, at_ms, {"webhook_id": webhook_id})
 
 
-def _event(kind: str, subject: str, revision: int, at_ms: int, data: dict[str, Any]) -> Event:
+def _event(kind: str, subject: str, revision: int, at_ms: int, data: dict[str, Any], *, edition: str = "") -> Event:
     at = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    digest = hashlib.sha256(f"{kind}\0{subject}\0{revision}".encode()).hexdigest()[:32]
+    named = f"{kind}\0{subject}\0{revision}" + (f"\0{edition}" if edition else "")
+    digest = hashlib.sha256(named.encode()).hexdigest()[:32]
     body = msgspec.json.encode({"type": kind, "timestamp": at, "data": data})
     return Event(f"msg_{digest}", subject, revision, body)

@@ -1,4 +1,4 @@
-"""``cuepoint alerts follow``: changes in a terminal as they come."""
+"""``cuepoint alerts follow``: changes and opportunities in a terminal as they come."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Any, TextIO
 
 import msgspec
 
-from cuepoint.client import Alert, AlertReader
+from cuepoint.client import AlertReader
 from cuepoint.models.webhook_filter import AlertFilter
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.codec import encode, explain
 from cuepoint.schemas.errors import ConfigurationError
+from cuepoint.schemas.opportunities import Opportunity
+from cuepoint.schemas.topics import CHANGES, OPPORTUNITIES
 from cuepoint.schemas.trends import Change
 
 _SIGNS = {"opened": "+", "updated": "~", "closed": "=", "withdrawn": "-"}
+_BECAME = {"found": "*", "lost": "=", "withdrawn": "-"}
+_TOPICS = {"change": CHANGES, "opportunity": OPPORTUNITIES}
 
 
 def follow_alerts(
@@ -27,7 +31,7 @@ def follow_alerts(
     as_json: bool,
     out: TextIO | None = None,
 ) -> None:
-    """Print changes until interrupted (or none came for ``idle_s``). Raises ConfigurationError for a filter that cannot
+    """Print alerts until interrupted (or none came for ``idle_s``). Raises ConfigurationError for a filter that cannot
     be, Unavailable without a broker."""
     try:
         chosen = msgspec.convert(wanted, AlertFilter)
@@ -35,10 +39,13 @@ def follow_alerts(
         fault = explain(error)
         raise ConfigurationError(f"{fault.field.removeprefix('$.').partition('[')[0]}: {fault.reason}") from None
     output = out or sys.stdout
-    told: set[str] = set()
+    if chosen.owners:
+        raise ConfigurationError("owners: not known here; webhooks can choose by owner")
+    told: set[tuple[str, str]] = set()
     reader = AlertReader(
         settings.broker,
         group,
+        topics=[_TOPICS[event] for event in dict.fromkeys(chosen.events)],
         start="earliest" if beginning else "latest",
         prefix=settings.topic_prefix,
         idle_s=idle_s,
@@ -46,17 +53,30 @@ def follow_alerts(
     try:
         with reader:
             for alert in reader:
-                change: Change = alert.message
-                if chosen.wants(change, "", told=change.change_id in told):
-                    told.add(change.change_id)
-                    output.write((encode(change).decode() if as_json else _line(alert)) + "\n")
+                said: Change | Opportunity = alert.message
+                subject = (alert.topic, said.change_id)
+                if chosen.wants(said, "", told=subject in told):
+                    told.add(subject)
+                    output.write((encode(said).decode() if as_json else _line(said)) + "\n")
                     output.flush()
     except KeyboardInterrupt:
         return
 
 
-def _line(alert: Alert) -> str:
-    change: Change = alert.message
+def _line(said: Change | Opportunity) -> str:
+    return _change_line(said) if isinstance(said, Change) else _opportunity_line(said)
+
+
+def _opportunity_line(said: Opportunity) -> str:
+    became = "withdrawn" if said.status == "withdrawn" else "found" if said.opportunity else "lost"
+    goal = f"{said.goal}, " if said.goal else ""
+    drivers = ", ".join(driver.name for driver in said.drivers if driver.contribution > 0)
+    why = f"  for: {drivers}" if drivers and said.opportunity else ""
+    mark = f"{_BECAME[became]} {said.day} opportunity {became:<9}"
+    return f"{mark} {said.asset_id}  {goal}p {said.probability:.2f}{why}  [{said.change_id} r{said.revision}]"
+
+
+def _change_line(change: Change) -> str:
     count = "no data" if change.count is None else f"{change.count:,.0f} of {change.expected:,.0f} expected"
     size = f"{change.size_percent:+.0f} % ({change.size_per_day:+,.0f} a day)"
     region = f"since {change.start}" + (f" until {change.end}" if change.end else "")

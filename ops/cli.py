@@ -361,6 +361,9 @@ def topics_create() -> None:
 def alerts_follow(
     *,
     asset: Annotated[list[str] | None, typer.Option(help="Only this asset; may be repeated.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="change, opportunity; may be repeated (both where not given).")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="rapid or gradual")] = None,
     direction: Annotated[str | None, typer.Option(help="up or down")] = None,
     least_percent: Annotated[float, typer.Option(min=0, help="Only regions at least so large.")] = 0.0,
@@ -370,10 +373,11 @@ def alerts_follow(
     idle: Annotated[float | None, typer.Option(help="End when none came for so long.", metavar="SECONDS")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The messages themselves, one a line.")] = False,
 ) -> None:
-    """Changes in this terminal as they come; one line a revision."""
+    """Changes and opportunities in this terminal as they come; one line a revision."""
     from cuepoint.ops.alerts_command import follow_alerts
 
     wanted = {
+        "events": event or ["change", "opportunity"],
         "assets": asset or [],
         "kinds": [kind] if kind else [],
         "directions": [direction] if direction else [],

@@ -51,12 +51,16 @@ class Explanation(Contract, frozen=True, kw_only=True, tag="explanation.v1"):
     """Why a region of significant change came about. Key: ``asset_id``. One for each ``change_id``: a higher
     ``revision`` (the change's) replaces the earlier, ``withdrawn`` takes it back.
 
+    Of one revision there may be several editions, since reports come late: the later message holds. ``edition`` is a
+    digest of all the message says, so ``change_id``, ``revision`` and ``edition`` never have two contents.
+
     Streams a day, means over ``start`` to ``day``; ``causes`` are the likeliest, first things first; ``absent``:
     services left out since their reports have not come.
     """
 
     change_id: Identifier
     revision: Version
+    edition: Text = ""
     status: Literal["current", "withdrawn"] = "current"
     asset_id: Identifier
     start: dt.date
@@ -89,6 +93,7 @@ class Opportunity(Contract, frozen=True, kw_only=True, tag="opportunity.v1"):
 
     change_id: Identifier
     revision: Version
+    edition: Text = ""
     status: Literal["current", "withdrawn"] = "current"
     asset_id: Identifier
     day: dt.date

@@ -15,7 +15,8 @@ from cuepoint.ops.alerts_command import follow_alerts
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import ConfigurationError, Unavailable
-from cuepoint.schemas.topics import CHANGES
+from cuepoint.schemas.opportunities import Opportunity
+from cuepoint.schemas.topics import CHANGES, OPPORTUNITIES
 from cuepoint.schemas.trends import Change
 from cuepoint.streams.embedded_parts import free_port
 
@@ -101,5 +102,16 @@ def test_follow_prints_what_is_wanted_and_a_region_to_its_end(settings: Settings
     assert [line[:22] for line in lines] == ["+ 2026-03-02 opened   ", "- 2026-03-02 withdrawn"]
     assert "+40 % (+50 a day)  175 of 125 expected" in lines[0]
     assert [json.loads(line)["change_id"] for line in follow(True, assets=["a0"])] == ["c0"]
+    worth = {"revision": 1, "asset_id": "a1", "day": DAY, "probability": 0.8, "goal": "expand", "opportunity": True}
+    gone = Opportunity(change_id="c1", **(worth | {"opportunity": False, "probability": 0.3, "edition": "e2"}))
+    poor = Opportunity(change_id="c2", **(worth | {"asset_id": "a0", "opportunity": False}))
+    produce(settings, OPPORTUNITIES, [(1, encode(each)) for each in (Opportunity(change_id="c1", **worth), gone, poor)])
+    lines = follow(False, events=["opportunity"])
+    assert [line[:34].rstrip() for line in lines] == [
+        "* 2026-03-02 opportunity found",
+        "= 2026-03-02 opportunity lost",
+    ]
+    both = follow(True, events=["change", "opportunity"], assets=["a0"])
+    assert [json.loads(line)["change_id"] for line in both] == ["c0"]
     with pytest.raises(ConfigurationError, match="kinds: "):
         follow(True, kinds=["slow"])

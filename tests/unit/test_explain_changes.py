@@ -23,6 +23,7 @@ from cuepoint.streams.history import HistoryWriter
 from cuepoint.streams.history_reads import HistoryReader
 from cuepoint.streams.history_rows import Recorded
 
+ids: list[tuple[str, bytes]] = []  # of all that was ever said here
 FIRST, START, LAST = dt.date(2026, 1, 1), dt.date(2026, 2, 8), dt.date(2026, 2, 14)
 
 
@@ -64,6 +65,7 @@ def ask(feed: Feed, *changes: Change | bytes) -> list[Contract]:
     agent = ExplainChanges(StoredConsumption(feed.store), wait_s=0.0)
     out = asyncio.run(agent.process(batch))
     assert [o.topic for o in out] == [EXPLANATIONS, OPPORTUNITIES] * (len(out) // 2)
+    ids.extend((o.id, encode(o.message)) for o in out)
     return [o.message for o in out]
 
 
@@ -121,3 +123,22 @@ def test_history_keeps_the_newest_and_forgets_the_withdrawn(feed: Feed, tmp_path
     row = reader.change("c")
     assert row is not None
     assert (row.explanation, row.opportunity) == (None, None)
+
+
+def test_reports_that_come_between_make_another_edition_and_no_id_has_two_contents(feed: Feed, tmp_path: Path) -> None:
+    """Explained before and after the last days were stored, as after a restart or in batches of other sizes."""
+    early = Feed(tmp_path / "early")
+    rng = np.random.default_rng(6)
+    for part in (range(42), range(42, 45)):
+        days = [(FIRST + dt.timedelta(days=n), int(rng.poisson(300 if n > 37 else 200))) for n in part]
+        early.send([message for day, count in days for message in report([cell("song", count)], day=day)])
+        assert early.run() == []
+        ask(early, change())
+        ask(early, change(), change(2, "closed", end=LAST))
+    early.engine.dispose()
+    contents: dict[str, set[bytes]] = {}
+    for name, content in ids:
+        contents.setdefault(name, set()).add(content)
+    assert all(len(different) == 1 for different in contents.values())
+    first = {name.rsplit(":", 1)[0]: 0 for name in contents}
+    assert len(contents) > len(first)  # of some revision there were several
