@@ -47,14 +47,15 @@ class Consumption(Protocol):
 
 
 class ExplainChanges:
-    """Stateless. ``wait_s``: how long the store is given to have the reports of a change's day; then it is explained by
-    what is there, what is missing being counted as missing."""
+    """Keeps only which regions want another look, and may forget it. ``wait_s``: how long the store is given to have
+    the reports of a change's day; then it is explained by what is there, what is missing being counted as missing."""
 
     name: ClassVar[str] = "explain_changes"
     topics: ClassVar[tuple[Topic, ...]] = (CHANGES,)
 
     def __init__(self, store: Consumption, *, wait_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._wait_s, self._clock = store, wait_s, clock
+        self._lacking: set[str] = set()  # open regions that were explained while reports had not come
 
     async def process(self, batch: Batch) -> Sequence[Outgoing]:
         """Explanations and opportunities of the batch's changes, in the order of their last revisions."""
@@ -67,7 +68,8 @@ class ExplainChanges:
                 continue
             wanted.pop(change.change_id, None)
             wanted[change.change_id] = change
-            if change.status != "updated" or (change.day - change.start).days in _AGAIN_AFTER_DAYS:
+            aged = (change.day - change.start).days in _AGAIN_AFTER_DAYS
+            if change.status != "updated" or aged or change.change_id in self._lacking:
                 due.add(change.change_id)
         out: list[Outgoing] = []
         deadline = self._clock() + self._wait_s
@@ -77,6 +79,7 @@ class ExplainChanges:
         return out
 
     async def _explain(self, change: Change, deadline: float) -> list[Outgoing]:
+        self._lacking.discard(change.change_id)
         if change.status == "withdrawn":
             return _messages(*withdrawn(change))
         last = change.end or change.day
@@ -89,6 +92,8 @@ class ExplainChanges:
             if now != reports:
                 reports = now
                 cells = await asyncio.to_thread(self._store.cells, change.asset_id, first, last)
+        if change.status != "closed" and _lacks(reports, last):
+            self._lacking.add(change.change_id)
         if not len(cells["day"]):
             return []
         totals = await asyncio.to_thread(self._store.totals, first, last)

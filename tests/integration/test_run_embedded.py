@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import psutil
 import pytest
@@ -95,6 +96,19 @@ class Run:
         return "".join(log.read_text(errors="replace") for log in self.folder.glob(".cuepoint/run-*/*.log"))
 
 
+def explained(console: str) -> dict[str, Any] | None:
+    """A simulated change that the read API tells with its causes and what it is worth."""
+
+    def ask(path: str) -> Any:
+        headers = {"authorization": f"Bearer {KEYS['CUEPOINT_ADMIN_KEY']}"}
+        with urllib.request.urlopen(urllib.request.Request(urljoin(console, path), headers=headers), timeout=60) as got:
+            return json.load(got)
+
+    listed = ask("/v1/changes?simulated=true&limit=200")["items"]
+    rows = (ask(f"/v1/changes/{each['change']['change_id']}") for each in listed)
+    return next((row for row in rows if row.get("explanation") and row.get("opportunity")), None)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
@@ -124,6 +138,13 @@ def test_both_halves_work_and_ctrl_c_ends_them_within_seconds(start: Callable[..
     run.until("decisions", lambda: run.told(r"[1-9]\d* decisions"), 150)
     run.until("player events", lambda: run.told(r"[1-9]\d+ player events"), 150)
     run.until("trend records", lambda: run.told(r"[1-9]\d{2,} trend records"), 150)
+    run.until("a change that is explained", lambda: explained(console) is not None, 150)
+    row = explained(console)
+    assert row is not None
+    change, why, worth = row["change"], row["explanation"], row["opportunity"]
+    assert change["asset_id"].startswith("sim-")
+    assert {why["change_id"], worth["change_id"]} == {change["change_id"]}
+    assert why["causes"] and why["dimensions"] and worth["drivers"]
     began = time.monotonic()
     run.process.send_signal(signal.SIGINT)
     assert run.ends(120) == 0, run.said()

@@ -106,6 +106,22 @@ def test_reports_that_have_not_come_are_missing_not_nothing(feed: Feed) -> None:
     assert explanation.change.mean == pytest.approx(150, rel=0.25)
 
 
+def test_what_was_explained_without_its_reports_is_explained_again_with_the_next_revision(feed: Feed) -> None:
+    agent = ExplainChanges(StoredConsumption(feed.store), wait_s=0.0)
+
+    def revisions(*changes: Change) -> list[int]:
+        values = [encode(each) for each in changes]
+        n = len(values)
+        batch = Batch(CHANGES.name, 0, 0, n - 1, values, [None] * n, list(range(n)), [0] * n, n)
+        said = [out.message for out in asyncio.run(agent.process(batch))]
+        return [each.revision for each in said if isinstance(each, Explanation)]
+
+    beyond = LAST + dt.timedelta(days=1)
+    assert revisions(change(1, day=beyond)) == [1]  # of this day nothing has come
+    assert revisions(change(2, "updated", START + dt.timedelta(days=3))) == [2]  # of this all
+    assert revisions(change(3, "updated", START + dt.timedelta(days=4))) == []
+
+
 def test_history_keeps_the_newest_and_forgets_the_withdrawn(feed: Feed, tmp_path: Path) -> None:
     writer, reader = HistoryWriter(feed.engine), HistoryReader(feed.engine)
     writer.write(CHANGES.name, 0, 0, [Recorded(0, 1, change())])
