@@ -81,6 +81,7 @@ class Pulse:
             open_regions=open_regions,
             live_sessions=live_sessions,
             quarantined=quarantined,
+            cpu_s=time.process_time(),
             snapshot_age_s=age_s,
         )
         try:

@@ -32,6 +32,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     open_regions: int = 0
     live_sessions: int = 0
     quarantined: int = 0
+    cpu_s: float = 0.0  # of the process, all threads
     snapshot_age_s: float | None = None
 
 

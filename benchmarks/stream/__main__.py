@@ -32,6 +32,7 @@ RESULT = ROOT / ".cache" / "bench-stream.md"
 HALF_RATE_S = 6.0  # of latency at half the maximal rate: a million and a half of events are simulated before
 OPEN, ALL = {"CUEPOINT_ASSET_DAYS": "open"}, {"CUEPOINT_ASSET_DAYS": "all"}
 TREND_PREFIX, PLAYER_PREFIX = "bench-trends.", "bench-players."
+PARTS = ("trends", "sessions", "latency", "half", "memory", "recovery", "pressure", "collector")
 
 
 class Sizes(NamedTuple):
@@ -42,7 +43,7 @@ class Sizes(NamedTuple):
     days: int
     events: int
     viewers: int
-    two_workers: bool
+    complete: bool  # two workers, half the rate, recovery, back-pressure, garbage collector
     latency_s: float
     held: tuple[tuple[str, int], ...]  # memory: kind, number
     recovery_assets: int
@@ -55,7 +56,7 @@ FULL = Sizes(
     days=70,
     events=1_500_000,
     viewers=20_000,
-    two_workers=True,
+    complete=True,
     latency_s=30.0,
     held=(("trends", 10_000), ("trends", 100_000), ("sessions", 10_000), ("sessions", 50_000)),
     recovery_assets=1_000_000,
@@ -63,15 +64,15 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     repeats=1,
-    assets=8_000,
-    days=20,
+    assets=4_000,
+    days=50,
     events=120_000,
     viewers=4_000,
-    two_workers=False,
+    complete=False,
     latency_s=4.0,
     held=(("trends", 5_000), ("sessions", 5_000)),
     recovery_assets=0,
-    faust_records=30_000,
+    faust_records=15_000,
 )
 
 
@@ -84,7 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/stream", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything, under a minute")
     parser.add_argument("--only-ours", action="store_true", help="without the peers")
-    parser.add_argument("--only-speed", action="store_true", help="throughput alone")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="these alone")
     parser.add_argument(
         "--embedded", action="store_true", help="the embedded broker, even where Apache Kafka could run"
     )
@@ -103,34 +104,43 @@ def main() -> int:
 
 
 def _measure(place: Place, sizes: Sizes, measured: Measured, arguments: argparse.Namespace) -> None:
-    _part(measured, "trends", lambda: _trends(place, sizes, measured, with_peers=not arguments.only_ours))
-    _part(measured, "sessions", lambda: _sessions(place, sizes, measured))
-    if arguments.only_speed:
-        return
-    half = measured.sessions.speed.per_s / 2 if measured.sessions.runs and sizes.two_workers else None
-    rates = {"steady": (1_000.0, sizes.latency_s), "half": (half, min(HALF_RATE_S, sizes.latency_s))}
-    for name, (rate, seconds) in rates.items():
-        if rate:
-            _part(measured, f"latency ({name})", lambda n=name, r=rate, s=seconds: _latency(place, measured, n, r, s))
-    for kind, number in sizes.held:
+    parts = set(arguments.parts) - (set() if sizes.complete else {"half", "recovery", "pressure", "collector"})
+    if "trends" in parts:
+        _part(measured, "trends", lambda: _trends(place, sizes, measured, with_peers=not arguments.only_ours))
+    if "sessions" in parts:
+        _part(measured, "sessions", lambda: _sessions(place, sizes, measured))
+    if "latency" in parts:
+        _part(measured, "latency", lambda: _latency(place, measured, "steady", 1_000.0, sizes.latency_s))
+    if "half" in parts:
+        most = measured.sessions.speed.per_s if measured.sessions.runs else report.GOALS["sessions_per_s"]
+        _part(measured, "latency at half the rate", lambda: _latency(place, measured, "half", most / 2, HALF_RATE_S))
+    for kind, number in sizes.held if "memory" in parts else ():
         _part(measured, f"memory of {number:,} ({kind})", lambda k=kind, n=number: _memory(place, measured, k, n))
-    if sizes.recovery_assets:
+    if "recovery" in parts:
         _part(measured, "recovery", lambda: _recovery(place, sizes, measured))
+    if "pressure" in parts and measured.sessions.runs:  # it reads their log
         _part(measured, "memory while Redis stands still", lambda: _pressure(place, sizes, measured))
+    if "collector" in parts:
         _part(measured, "garbage collector", lambda: _collector(place, measured))
 
 
 def _part(measured: Measured, name: str, measure: Callable[[], None]) -> None:
     """Measure one part. Where it fails the others go on; what there is so far stands in RESULT after each."""
-    began = time.monotonic()
+    began, cpu_s = time.monotonic(), _cpu_s()
     try:
         measure()
     except Exception as error:
         traceback.print_exc()
         measured.failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
-    tell(f"{name}: {time.monotonic() - began:.0f} s")
+    tell(f"{name}: {time.monotonic() - began:.0f} s, {_cpu_s() - cpu_s:.0f} s of CPU without the broker")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(report.markdown(measured) + "\n", encoding="utf-8")
+
+
+def _cpu_s() -> float:
+    """Of this process and those it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool) -> None:
@@ -141,16 +151,19 @@ def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool)
         f"partitions; median of {sizes.repeats}."
     )
     measured.trends["cuepoint"] = row = Row("Cuepoint, `cuepoint worker trends`")
-    measured.trends["cuepoint_all"] = wordy = Row("the same with CUEPOINT_ASSET_DAYS=all: a result for each record")
+    wordy = Row("the same with CUEPOINT_ASSET_DAYS=all: a result for each record")
+    if sizes.complete:
+        measured.trends["cuepoint_all"] = wordy
     entered = _entered(measured, sizes) if with_peers else []
     for number in range(sizes.repeats):
         row.runs.append(_one(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages, number, OPEN))
         if not number:
             row.alerts.add(ours.regions_opened(place, TREND_PREFIX))
+        if not number and sizes.complete:
             wordy.runs.append(_one(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages, 100, ALL))
         for peer in entered:
             _peer(place, peer, log, number, measured.trends[peer.key])
-    if sizes.two_workers:
+    if sizes.complete:
         measured.two_workers["trends"] = _two(place, "trends", TREND_RECORDS, TREND_PREFIX, log.messages)
 
 
@@ -159,7 +172,7 @@ def _entered(measured: Measured, sizes: Sizes) -> list[peers.Peer]:
     tell("installing the peers (once)")
     failure, without_java = peers.install(), kafka_streams.install()
     entered = []
-    for peer in peers.PEERS:
+    for peer in peers.PEERS if sizes.complete else peers.PEERS[: peers.OF_GOALS]:
         most = min(peer.most, sizes.faust_records) if peer.most else None
         row = measured.trends[peer.key] = Row(peer.label)
         missing = without_java if peer.script == kafka_streams.MAIN else failure if peer.own_environment else None
@@ -227,7 +240,7 @@ def _sessions(place: Place, sizes: Sizes, measured: Measured) -> None:
         f"{len(events):,} player events of {sizes.viewers:,} simulated viewers at once, {quiet:.0%} of them "
         f"heartbeats, {workload.RULES} active rules, {decisions:,} decisions; median of {sizes.repeats}."
     )
-    if sizes.two_workers:
+    if sizes.complete:
         measured.two_workers["sessions"] = _two(place, "sessions", PLAYER_EVENTS, PLAYER_PREFIX, len(events))
 
 

@@ -23,8 +23,7 @@ from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import AD_DECISIONS, PLAYER_EVENTS
 from cuepoint.streams.producer import headers_of, partition_of
 
-WARM_S = 2.0  # not counted: the first events of a fresh worker
-SETTLE_S = 5.0  # how long late decisions are waited for
+WARM_S = 3.0  # not counted: broker and workers are fresh, and all viewers begin
 GATHER_S = 0.002  # how long the producer that plays the collector gathers events; as Cuepoint's own
 _partition = functools.lru_cache(maxsize=1 << 17)(lambda key: partition_of(key, PARTITIONS))
 
@@ -60,10 +59,9 @@ def _run(place: Place, events: Sequence[PlayerEvent], rate: float, prefix: str, 
     reader.stdout.readline()  # it reads from now on
     try:
         sent, reached = asyncio.run(_send(place.broker, prefix + topic, events, rate))
-        time.sleep(SETTLE_S)
     finally:
-        reader.terminate()
-        reader.wait(30)
+        reader.terminate()  # it goes on until nothing comes any more
+        reader.wait(120)
     since = min(sent.values()) + min(WARM_S, len(events) / rate / 3)
     delays: dict[str, list[float]] = {"topic": [], "redis": []}
     for line in found.read_text().splitlines():

@@ -18,6 +18,8 @@ class Decision(msgspec.Struct):
     event_id: str
 
 
+SILENCE_S = 2.0  # when told to stop: late decisions count, too
+
 decode = msgspec.json.Decoder(Decision).decode
 
 
@@ -44,7 +46,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     consumer.poll(0.5)  # connects
     print("reading", flush=True)
-    while not stopping.is_set():
+    at_s = time.time()
+    while not stopping.is_set() or time.time() < at_s + SILENCE_S:
         message = consumer.poll(0.2)
         if message is not None and message.error() is None:
             at_s = time.time()

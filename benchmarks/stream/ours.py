@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from machine import Place
+from meter import COUNT_FROM
 from workload import PARTITIONS
 
 from cuepoint.schemas.codec import decoder
@@ -24,12 +25,11 @@ from cuepoint.schemas.topics import AD_DECISIONS, CHANGES, Topic
 from cuepoint.schemas.trends import Change
 from cuepoint.streams import heartbeats
 
-BEAT_S = 0.1
-_TICKS = os.sysconf("SC_CLK_TCK")
+BEAT_S = 0.05
 
 
 class Sample(NamedTuple):
-    """What a heartbeat said, and the CPU time the process had used then."""
+    """What a heartbeat said: all of one moment, however late it is read."""
 
     at_s: float
     received: int
@@ -54,11 +54,6 @@ class Worker:
     state: str = ""
     unsaved_s: float = 0.0
 
-    def cpu_s(self) -> float:
-        """Seconds of all its threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-
     def rss_bytes(self) -> int:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -77,7 +72,7 @@ class Worker:
         ended = next(i for i, sample in enumerate(self.samples) if sample.received >= total)
         first, last = self.samples[begun if ended > begun else max(0, begun - 1)], self.samples[ended]
         done = last.received - first.received
-        return Speed(done / (last.at_s - first.at_s), done / max(last.cpu_s - first.cpu_s, 1 / _TICKS))
+        return Speed(done / (last.at_s - first.at_s), done / max(last.cpu_s - first.cpu_s, 1e-3))
 
 
 @contextmanager
@@ -135,7 +130,7 @@ def watch(place: Place, running: list[Worker], timeout_s: float = 600.0) -> Iter
             if worker is None or (worker.samples and worker.samples[-1].at_s == beat.at / 1000):
                 continue
             worker.state, worker.unsaved_s = beat.state, beat.snapshot_age_s or 0.0
-            worker.samples.append(Sample(beat.at / 1000, beat.received.get(worker.topic, 0), worker.cpu_s()))
+            worker.samples.append(Sample(beat.at / 1000, beat.received.get(worker.topic, 0), beat.cpu_s))
         yield running
         for worker in running:
             if worker.process.poll() is not None:
@@ -182,6 +177,7 @@ def decisions_made(place: Place, prefix: str) -> int:
 
 
 def regions_opened(place: Place, prefix: str) -> int:
-    """Distinct regions of change the changes topic knows of: so many alerts there were."""
-    decode = decoder(Change).decode
-    return len({decode(value).change_id for value in read_all(place, prefix + CHANGES.name)})
+    """Distinct regions of change opened from ``COUNT_FROM`` on that the changes topic knows of."""
+    changes = map(decoder(Change).decode, read_all(place, prefix + CHANGES.name))
+    counted = (change for change in changes if change.status == "opened" and change.day.toordinal() >= COUNT_FROM)
+    return len({change.change_id for change in counted})

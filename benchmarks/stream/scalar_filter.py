@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from meter import COUNT_FROM
 from numba import njit
 
 from cuepoint.models import market_factor, region_kernel, trend_kernel
@@ -47,14 +48,15 @@ class Completed(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="re
 decode = msgspec.json.Decoder(Record | Opened | Completed).decode
 
 
-@njit
+@njit(cache=True)  # peers.py gives each version of the kernels a cache of its own
 def advance(trend: Any, region: Any, rows: Any, counts: Any, day: int, work: Any) -> int:
-    """One day of the assets of ``rows``; how many regions it opened. ``work``: what ``workspace`` gave, as long."""
+    """One day of the assets of ``rows``; how many regions it opened, if that day counts. ``work``: what ``workspace``
+    gave, as long."""
     filtered, regions = work
     trend_kernel.step(trend, rows, counts, (day - 1) % 7, _TREND, _BY_AGE, _ONE_MARKET, _NO_EFFECTS, filtered)
     region_kernel.follow(region, rows, counts, float(day), filtered, _REGION, regions)
     opened = 0
-    for i in range(rows.shape[0]):
+    for i in range(rows.shape[0] if day >= COUNT_FROM else 0):
         opened += int(regions[i, 0, _STATUS] == _OPENED) + int(regions[i, 1, _STATUS] == _OPENED)
     return opened
 
@@ -70,7 +72,7 @@ def workspace(assets: int) -> tuple[Any, Any]:
     return np.empty((assets, trend_kernel.OUT_WIDTH)), np.empty((assets, 2, region_kernel.OUT_WIDTH))
 
 
-@njit
+@njit(cache=True)
 def _one(trend: Any, region: Any, row: int, count: float, day: int, one: Any, work: Any) -> int:
     rows, counts = one
     rows[0], counts[0] = row, count

@@ -52,8 +52,8 @@ def _free_ports(count: int) -> list[int]:
 class KafkaCluster:
     """One or more combined broker-controllers. ``with KafkaCluster(folder, brokers=3) as kafka: kafka.bootstrap``."""
 
-    def __init__(self, folder: Path, brokers: int = 1) -> None:
-        self.folder, self.brokers = folder, brokers
+    def __init__(self, folder: Path, brokers: int = 1, jvm: tuple[str, ...] = ()) -> None:
+        self.folder, self.brokers, self._jvm = folder, brokers, jvm
         ports = _free_ports(2 * brokers)
         self.ports, self.controllers = ports[:brokers], ports[brokers:]
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
@@ -106,7 +106,7 @@ class KafkaCluster:
 
     def _java(self, main: str, *args: str) -> subprocess.Popen[bytes]:
         with (self.folder / "kafka.log").open("ab") as log:
-            command = ["java", "-Xmx512m", "-cp", f"{jars()}/*", main, *args]
+            command = ["java", "-Xmx512m", *self._jvm, "-cp", f"{jars()}/*", main, *args]
             return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def start(self, node: int = 0) -> None:

@@ -25,11 +25,12 @@ public final class Peer {
     private static final OperatingSystemMXBean SYSTEM =
             (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     private static final int STATE = TrendFilter.WIDTH + Regions.WIDTH;
-    private static long left, records, opened, beganNs, beganCpuNs;
+    private static long left, records, opened, countFrom, beganNs, beganCpuNs;
 
     public static void main(String[] arguments) throws IOException {
         JsonNode task = new ObjectMapper().readTree(arguments[0]);
         records = left = task.get("records").asLong();
+        countFrom = task.get("count_from").asLong();
         Params params = new Params(task.get("trend"), task.get("region"));
         Properties settings = new Properties();
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, task.get("group").asText());
@@ -128,7 +129,7 @@ public final class Peer {
             for (double value : trend) cells.putFloat((float) value);
             for (double value : region) cells.putFloat((float) value);
             states.put(assetId, cells.array());
-            return opens;
+            return epochDay + 719_163 < countFrom ? 0 : opens;
         }
     }
 }

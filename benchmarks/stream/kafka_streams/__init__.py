@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from meter import COUNT_FROM
+
 from cuepoint.models.region_params import RegionParams
 from cuepoint.models.trend_params import TrendParams
 
@@ -43,8 +45,8 @@ def install() -> str | None:
 def command(task: dict[str, Any], folder: Path) -> list[str]:
     """What runs the task; its state folder is ``folder``. Hyperparameters are Cuepoint's."""
     jars, classes = _folders()
-    more = {"folder": str(folder), "trend": TrendParams()._asdict(), "region": RegionParams()._asdict()}
-    return ["java", "-Xmx2g", "-cp", f"{classes}:{jars}/*", MAIN, json.dumps(task | more)]
+    fixed = {"count_from": COUNT_FROM, "trend": TrendParams()._asdict(), "region": RegionParams()._asdict()}
+    return ["java", "-Xmx2g", "-cp", f"{classes}:{jars}/*", MAIN, json.dumps({**task, **fixed, "folder": str(folder)})]
 
 
 def _folders() -> tuple[Path, Path]:
