@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cuepoint.models.cause_explain import explain, withdrawn
 from cuepoint.models.cause_model import HISTORY_DAYS
+from cuepoint.models.growth_verdict import PRIOR, OpportunityWeights
 from cuepoint.schemas.codec import decoder, encode
 from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.topics import CHANGES, EXPLANATIONS, OPPORTUNITIES, Topic
@@ -48,13 +49,21 @@ class Consumption(Protocol):
 
 class ExplainChanges:
     """Keeps only which regions want another look, and may forget it. ``wait_s``: how long the store is given to have
-    the reports of a change's day; then it is explained by what is there, what is missing being counted as missing."""
+    the reports of a change's day; then it is explained by what is there, what is missing being counted as missing.
+    ``weights``: those of the verdicts, as they are learnt."""
 
     name: ClassVar[str] = "explain_changes"
     topics: ClassVar[tuple[Topic, ...]] = (CHANGES,)
 
-    def __init__(self, store: Consumption, *, wait_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._wait_s, self._clock = store, wait_s, clock
+    def __init__(
+        self,
+        store: Consumption,
+        *,
+        wait_s: float,
+        weights: Callable[[], OpportunityWeights] = lambda: PRIOR,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._wait_s, self._weights, self._clock = store, wait_s, weights, clock
         self._lacking: set[str] = set()  # open regions that were explained while reports had not come
 
     async def process(self, batch: Batch) -> Sequence[Outgoing]:
@@ -97,7 +106,7 @@ class ExplainChanges:
         if not len(cells["day"]):
             return []
         totals = await asyncio.to_thread(self._store.totals, first, last)
-        said = await asyncio.to_thread(explain, change, cells, totals, reports)
+        said = await asyncio.to_thread(explain, change, cells, totals, reports, self._weights())
         return [] if said is None else _messages(*said)
 
 

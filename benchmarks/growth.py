@@ -19,7 +19,7 @@ from cuepoint.models.catalogue_days import SimulatedCatalogue
 from cuepoint.models.catalogue_world import CatalogueParams
 from cuepoint.models.cause_verdict import Cause
 from cuepoint.models.growth_metrics import PLAYS, Growth, engagement_of, growth_of
-from cuepoint.models.growth_verdict import PRIOR, judge, learn
+from cuepoint.models.growth_verdict import PRIOR, drivers_of, judge, learn
 
 HISTORY_DAYS, REGION_DAYS, BREAK_EVEN = 28, 28, 1.0
 FIT_SEEDS, JUDGE_SEEDS = (1, 2, 3), (101, 102, 103)
@@ -63,7 +63,7 @@ def main() -> None:
     cases = [case for seed in given.judge[: 1 if quick else None] for case in cases_of(seed, assets)]
     learnt = PRIOR
     for case in (case for seed in FIT_SEEDS[: 1 if quick else None] for case in cases_of(seed, assets)):
-        learnt = learn(learnt, case.growth, worked=case.worked)
+        learnt = learn(learnt, drivers_of(case.growth), worked=case.worked)
     worked = np.array([case.worked for case in cases])
     rate = worked.mean()
     figures: dict[str, float] = {

@@ -81,13 +81,13 @@ def judge(growth: Growth, direction: str, cause: Cause, weights: OpportunityWeig
     return Verdict(float(probability), goal, sorted(drivers, key=lambda d: -abs(d.contribution)), weights.version)
 
 
-def learn(weights: OpportunityWeights, growth: Growth, *, worked: bool) -> OpportunityWeights:
-    """The weights after one more outcome: whether the asset kept what it had won."""
-    values, mean, covariance = drivers_of(growth), np.array(weights.mean), np.array(weights.covariance)
-    spread = covariance @ values
-    p = 1.0 / (1.0 + np.exp(-float(values @ mean)))
+def learn(weights: OpportunityWeights, drivers: Floats, *, worked: bool) -> OpportunityWeights:
+    """The weights after one more outcome: whether the change was worth a campaign; ``drivers`` as ``drivers_of``."""
+    mean, covariance = np.array(weights.mean), np.array(weights.covariance)
+    spread = covariance @ drivers
+    p = 1.0 / (1.0 + np.exp(-float(drivers @ mean)))
     curvature = p * (1.0 - p)
-    step = spread / (1.0 + curvature * float(values @ spread))
+    step = spread / (1.0 + curvature * float(drivers @ spread))
     after = covariance - curvature * np.outer(step, spread)
     return OpportunityWeights(
         weights.version + 1,

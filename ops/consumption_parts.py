@@ -51,6 +51,16 @@ class StoredConsumption:
         marks = self._store.watermarks(first_day, last_day)
         return frozenset((m.dsp, m.territory, m.day.toordinal()) for m in marks if m.complete and not m.withdrawn)
 
+    def settled_day(self) -> dt.date | None:
+        """The last day of which all who reported within a week of the newest report have reported."""
+        newest: dict[tuple[str, str], dt.date] = {}
+        for mark in self._store.watermarks():
+            if mark.complete and not mark.withdrawn:
+                source = mark.dsp, mark.territory
+                newest[source] = max(mark.day, newest.get(source, mark.day))
+        active_from = max(newest.values(), default=dt.date.max) - dt.timedelta(days=7)
+        return min((day for day in newest.values() if day >= active_from), default=None)
+
 
 def consumption_writer(settings: Settings, engine: Engine) -> ConsumptionWriter:
     """Raises ConfigurationError where the folder cannot be made."""

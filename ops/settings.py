@@ -135,6 +135,8 @@ class LimitSettings(BaseSettings):
         le=300,
         description="how long an explanation waits for the consumption of a change's day to be stored",
     )
+    outcome_days: int = Field(28, ge=1, le=365, description="days after a verdict until its outcome is looked at")
+    outcome_interval_s: float = Field(3600.0, gt=0, description="how often outcomes are looked for and learnt from")
     quarantine_rows_max: int = Field(
         200_000,
         ge=1,
@@ -237,9 +239,6 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     export_rows: int = Field(100_000, ge=1, le=10_000_000, description="most rows of a CSV export of the console")
     console_live_s: float = Field(
         120.0, gt=0, le=86_400, description="a session not heard of for so long is not shown as live"
-    )
-    player_media: str = Field(
-        "", description="origins whose media, images and manifests the player page may load, separated by commas"
     )
     # ---- A, B, D (append here) ----
     # B: playback sessions

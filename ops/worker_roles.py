@@ -204,11 +204,24 @@ def _catalogue(settings: Settings, _redis: Redis) -> Role:
     from cuepoint.agents.release_quarantine import RelayAssets, ReleaseQuarantine
     from cuepoint.ops.consumption_parts import StoredConsumption, consumption_store
     from cuepoint.ops.fit_cadence import fit_when_due
+    from cuepoint.ops.learn_outcomes import LearnOutcomes
     from cuepoint.streams.database import open_engine, upgrade
+    from cuepoint.streams.outcome_store import OutcomeStore
 
     engine = open_engine(settings.database_url.get_secret_value(), settings.sqlite_busy_s)
     upgrade(engine)
-    explaining = ExplainChanges(StoredConsumption(consumption_store(settings, engine)), wait_s=settings.explain_wait_s)
+    stored = StoredConsumption(consumption_store(settings, engine))
+    learning = LearnOutcomes(OutcomeStore(engine), stored, after_days=settings.outcome_days)
+    explaining = ExplainChanges(stored, wait_s=settings.explain_wait_s, weights=learning.weights)
+
+    async def learn() -> None:
+        while True:
+            try:
+                found = await asyncio.to_thread(learning.run)
+                _LOG.info("verdicts: %s new outcomes, weights %s", found, learning.weights().version)
+            except Exception:
+                _LOG.exception("outcomes could not be learnt from; trying again later")
+            await asyncio.sleep(settings.outcome_interval_s)
 
     async def close() -> None:
         engine.dispose()
@@ -218,7 +231,7 @@ def _catalogue(settings: Settings, _redis: Redis) -> Role:
             await fit_when_due(settings)
 
     agents: list[Processor] = [RelayAssets(), ReleaseQuarantine(settings.quarantine_rows_max), explaining]
-    return Role(agents=agents, jobs=[fit], close=close, engine=engine)
+    return Role(agents=agents, jobs=[fit, learn], close=close, engine=engine)
 
 
 def _alerts(settings: Settings, _redis: Redis) -> Role:

@@ -23,6 +23,7 @@ from cuepoint.streams import (
     migration_0004,
     migration_0005,
     migration_0006,
+    migration_0007,
 )
 
 _MIGRATIONS = (
@@ -32,6 +33,7 @@ _MIGRATIONS = (
     migration_0004,
     migration_0005,
     migration_0006,
+    migration_0007,
 )
 _LOCK = 0x637565  # any number that no other program takes for its advisory lock
 _WRITES = "cuepoint_writes"

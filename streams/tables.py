@@ -47,6 +47,15 @@ REASONS = Table(
     Column("body", LargeBinary, nullable=False),
     Index("ix_reasons_verdict", "verdict", "change_id"),
 )
+OUTCOMES = Table(
+    "opportunity_outcomes",
+    METADATA,
+    Column("change_id", String(128), primary_key=True),
+    Column("due", Date, nullable=False),
+    Column("worked", Boolean),  # null: it could not be told
+    Column("drivers", LargeBinary, nullable=False),  # their values when it was judged
+    Index("ix_opportunity_outcomes_due", "due", "change_id"),
+)
 ASSET_DAYS = Table(
     "asset_days",
     METADATA,

@@ -87,7 +87,7 @@ def test_outcomes_teach_and_narrow_what_is_believed() -> None:
     for _ in range(300):
         share = float(rng.uniform(0.3, 0.9))
         asset = usual._replace(completion=usual.completion._replace(mean=share))
-        weights = learn(weights, asset, worked=share > 0.6)
+        weights = learn(weights, drivers_of(asset), worked=share > 0.6)
     assert weights.version == 300
     place = DRIVERS.index("completion")
     assert weights.mean[place] > PRIOR.mean[place] + 0.5
