@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gc_policy
-import kafka_streams
+import java_peers
 import latency
 import ours
 import peers
@@ -170,12 +170,12 @@ def _trends(place: Place, sizes: Sizes, measured: Measured, *, with_peers: bool)
 def _entered(measured: Measured, sizes: Sizes) -> list[peers.Peer]:
     """The peers that take part; the others are named with the reason."""
     tell("installing the peers (once)")
-    failure, without_java = peers.install(), kafka_streams.install()
+    failure = peers.install()
     entered = []
     for peer in peers.PEERS if sizes.complete else peers.PEERS[: peers.OF_GOALS]:
         most = min(peer.most, sizes.faust_records) if peer.most else None
         row = measured.trends[peer.key] = Row(peer.label)
-        missing = without_java if peer.script == kafka_streams.MAIN else failure if peer.own_environment else None
+        missing = failure if peer.own_environment else None if peer.script else java_peers.install(peer.key)
         if missing:
             row.failure = f"could not be installed ({missing})"
         else:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import kafka_streams
+import java_peers
 from machine import ROOT, Place
 from ours import Speed
 from workload import PARTITIONS, TrendLog
@@ -28,7 +28,7 @@ LIMIT_S = 900
 
 
 class Peer(NamedTuple):
-    """``key`` names it in the JSON line; ``most`` records of the log are enough to measure it by (None: all)."""
+    """``key`` names it in the JSON line; no ``script``: it is one of java_peers; ``most`` records of the log are enough to measure it by (None: all)."""
 
     key: str
     label: str
@@ -42,7 +42,8 @@ PEERS = (
     Peer("quixstreams", "quixstreams", "peer_quixstreams.py", True),
     Peer("bytewax", "bytewax", "peer_bytewax.py", True),
     Peer("confluent", "bare confluent-kafka loop, vectorised", "peer_confluent.py", True),
-    Peer("kafka_streams", "Kafka Streams (Java), store in memory", kafka_streams.MAIN, False),
+    Peer("kafka_streams", "Kafka Streams (Java), store in memory", "", False),
+    Peer("flink", "Apache Flink (Java), one chained task, state on the heap", "", False),
 )
 OF_GOALS = 3  # the first of them
 
@@ -109,8 +110,8 @@ def run(place: Place, peer: Peer, log: TrendLog, number: int) -> Run:
         "records": records,
         "gc_threshold": Settings().gc_threshold,
     }
-    if peer.script == kafka_streams.MAIN:
-        words = kafka_streams.command(task, place.folder / f"{peer.key}-{number}")
+    if not peer.script:
+        words = java_peers.command(peer.key, task, place.folder / f"{peer.key}-{number}")
     else:
         python = str(VENV / "bin" / "python") if peer.own_environment else sys.executable
         words = [python, str(HERE / peer.script), json.dumps(task)]

@@ -25,7 +25,7 @@ GOALS = {  # of the issue; what is missed is said to be missed
     "bytes_per_session": 1000,
     "recovery_s": 10,
 }
-PEERS = ("plain_faust", "quixstreams", "bytewax", "confluent", "kafka_streams")
+PEERS = ("plain_faust", "quixstreams", "bytewax", "confluent", "kafka_streams", "flink")
 _AT_MOST = ("latency", "bytes", "recovery")
 
 
