@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -11,53 +12,39 @@ from cuepoint.schemas.media import ExternalAsset, Playlist, Video
 from cuepoint.schemas.trends import AssetDay, Change
 from cuepoint.streams.history_rows import AssetRow, ChangeRow, DeadLetterRow, SessionRow, TimelineEntry
 
+T = TypeVar("T")
 
-class VideoPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[Video]
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """``total`` counts all that match; ``next`` is the cursor of the page after this one."""
+
+    items: list[T]
     total: int
     next: str | None
 
 
-class PlaylistPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[Playlist]
-    total: int
-    next: str | None
+class VideoPage(Page[Video], frozen=True): ...
 
 
-class ExternalAssetPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[ExternalAsset]
-    total: int
-    next: str | None
+class PlaylistPage(Page[Playlist], frozen=True): ...
 
 
-class LineItemPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[LineItem]
-    total: int
-    next: str | None
+class ExternalAssetPage(Page[ExternalAsset], frozen=True): ...
 
 
-class ChangePage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[ChangeRow]
-    total: int
-    next: str | None
+class LineItemPage(Page[LineItem], frozen=True): ...
 
 
-class AssetPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[AssetRow]
-    total: int
-    next: str | None
+class ChangePage(Page[ChangeRow], frozen=True): ...
 
 
-class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[SessionRow]
-    total: int
-    next: str | None
+class AssetPage(Page[AssetRow], frozen=True): ...
 
 
-class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[DeadLetterRow]
-    total: int
-    next: str | None
+class SessionPage(Page[SessionRow], frozen=True): ...
+
+
+class DeadLetterPage(Page[DeadLetterRow], frozen=True): ...
 
 
 class ConsumptionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +86,7 @@ class StoredReport(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool
 
 
-class StoredReportPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: list[StoredReport]
-    total: int
-    next: str | None
+class StoredReportPage(Page[StoredReport], frozen=True): ...
 
 
 class AssetSeries(msgspec.Struct, frozen=True, kw_only=True):
