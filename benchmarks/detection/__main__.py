@@ -9,7 +9,7 @@ import math
 import judge
 import numpy as np
 import series
-from detectors import cuepoint, peers, us_per_asset_day
+from detectors import cuepoint, oracle, peers, us_per_asset_day
 from judge import CHANGES, Detector, Found
 from series import Panel
 
@@ -54,13 +54,16 @@ def _peers(panel: Panel, quick: bool) -> float:
 
 
 def _thinned(panel: Panel, detector: Detector, rounds: int) -> dict[str, Found]:
+    """Ours, and beside it how far chance lets anybody come."""
     out = {}
     for mean, names in THINNED.items():
-        thin = series.thinned(panel, mean, np.random.default_rng(SEED))
+        thin, expected = series.thinned(panel, mean, np.random.default_rng(SEED))
         found = judge.judged(thin, detector, _changes(names), rounds, SEED)
+        best = judge.judged(thin, oracle(expected), _changes(names), rounds, SEED)
         for name in names:
             out[f"{mean} {name}"] = found[name]
-            print(f"| {mean} a day | {name} | {found[name].recall:.3f} | {found[name].within_1:.3f} |", flush=True)
+            cells = [f"{each[name].recall:.3f} | {each[name].within_1:.3f}" for each in (found, best)]
+            print(f"| {mean} a day | {name} | {' | '.join(cells)} |", flush=True)
     return out
 
 
@@ -77,7 +80,8 @@ def main() -> None:
     ours = judge.judged(panel, cuepoint, CHANGES, rounds, SEED)
     print(_row("Cuepoint", ours), flush=True)
     best = _peers(panel, options.quick)
-    print("\n| thinned to | change | recall | within a day |\n| --- | --- | ---: | ---: |")
+    print("\n| thinned to | change | recall | within a day | oracle: recall | within a day |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
     thin = _thinned(panel, cuepoint, rounds)
     levels = judge.thresholds(panel, "tune", cuepoint(panel))
     for name, level in levels.items():

@@ -33,6 +33,21 @@ def cuepoint(panel: Panel) -> tuple[Floats, Floats]:
     return rapid, gradual
 
 
+def oracle(expected: Floats, days: int = 14) -> Detector:
+    """Knows the true mean of every undisturbed day (days, assets): only the chance in the counting is left. The
+    strongest step begun within the last ``days`` days; Anscombe's transform of Poisson counts."""
+
+    def detector(panel: Panel) -> tuple[Floats, Floats]:
+        score = np.nan_to_num(2.0 * (np.sqrt(panel.counts + 0.375) - np.sqrt(expected + 0.125)))
+        total, best = np.zeros_like(score), np.zeros_like(score)
+        for k in range(days):
+            total[k:] += score[: len(score) - k]
+            np.maximum(best, np.abs(total) / np.sqrt(k + 1.0), out=best)
+        return best, best
+
+    return detector
+
+
 def us_per_asset_day(assets: int = 20_000, days: int = 120) -> float:
     """Processor time of filter, regions and market factor for simulated (Poisson) counts, the last 60 days."""
     rng = np.random.default_rng(1)

@@ -65,10 +65,11 @@ def read(path: Path) -> Panel:
     return Panel(counts, first + EPOCH, runs)
 
 
-def thinned(panel: Panel, mean: float, rng: np.random.Generator) -> Panel:
-    """Every track thinned binomially to a mean of ``mean`` a day over its days."""
-    share = np.minimum(1.0, mean / np.nanmean(panel.counts, axis=0))
+def thinned(panel: Panel, mean: float, rng: np.random.Generator) -> tuple[Panel, Floats]:
+    """Every track thinned binomially to a mean of ``mean`` a day over its days; and what was to be expected of each
+    day, (days, assets)."""
+    share = np.broadcast_to(np.minimum(1.0, mean / np.nanmean(panel.counts, axis=0)), panel.counts.shape)
     there = ~np.isnan(panel.counts)
     counts = panel.counts.copy()
-    counts[there] = rng.binomial(panel.counts[there].astype(np.int64), np.broadcast_to(share, counts.shape)[there])
-    return panel._replace(counts=counts)
+    counts[there] = rng.binomial(panel.counts[there].astype(np.int64), share[there])
+    return panel._replace(counts=counts), panel.counts * share
