@@ -28,7 +28,8 @@ LIMIT_S = 900
 
 
 class Peer(NamedTuple):
-    """``key`` names it in the JSON line; no ``script``: it is one of java_peers; ``most`` records of the log are enough to measure it by (None: all)."""
+    """``key`` names it in the JSON line; no ``script``: it is one of java_peers; ``most`` records of the log are enough
+    to measure it by (None: all)."""
 
     key: str
     label: str
