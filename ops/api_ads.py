@@ -24,6 +24,7 @@ from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import Problem
 from cuepoint.ops.manifest_fetch import Fetcher
+from cuepoint.ops.player_ads import player_break
 
 Id = Annotated[str, Path(max_length=128, pattern=r"^[^\s\x00]+$")]
 Name = Annotated[str, Query(max_length=128)]
@@ -101,6 +102,15 @@ def _add_breaks(router: APIRouter, parts: ApiParts, breaks: AdBreaks, tokens: Ad
         base = _base(request, parts)
         error = tokens.tracking(base, _claim(session_id, filled, 0)).url("error") + "&code=[ERRORCODE]"
         return Response(vast_document(_ads(session_id, filled, base, tokens), error), media_type=_XML, headers=_PRIVATE)
+
+    @router.get("/v1/sessions/{session_id}/breaks/{break_id}/ads", response_class=Json)
+    async def ads(request: Request, session_id: Id, break_id: Id) -> Response:
+        """The same as JSON, for `cuepoint-player.js`."""
+        _enter(request, parts, session_id)
+        filled = _found(await breaks.fill(session_id, break_id, hls=False), break_id)
+        base = _base(request, parts)
+        told = player_break(filled, lambda slot: tokens.tracking(base, _claim(session_id, filled, slot)))
+        return Json(told, headers=_PRIVATE)
 
     @router.get("/v1/sessions/{session_id}/breaks/{break_id}/assets", response_class=Json)
     async def assets(request: Request, session_id: Id, break_id: Id) -> Response:

@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from cuepoint.ops.api_parts import ApiParts
+from cuepoint.ops.api_player import add_player
 from cuepoint.ops.api_problems import answer_http
 from cuepoint.ops.console_asset import add_asset
 from cuepoint.ops.console_changes import add_change_list
@@ -75,6 +76,7 @@ def mount_console(app: FastAPI, settings: Settings, parts: ApiParts) -> None:
     add_sessions(router, parts)
     add_rules(router, parts)
     add_faults(router, parts)
+    add_player(router, parts)
     app.include_router(router)
     app.mount("/static", BundledFiles(directory=STATIC), name="static")
     app.add_exception_handler(404, not_found)

@@ -27,6 +27,7 @@ PAGES = (
     ("Quarantine", "/quarantine", "u", "quarantine"),
     ("Sessions", "/sessions", "s", "sessions"),
     ("Rules", "/rules", "r", "rules"),
+    ("Player", "/player", "w", "player"),
     ("Dead letters", "/dead-letters", "d", "dead"),
 )
 

@@ -27,7 +27,8 @@ from cuepoint.ops.embedded_children import (
     trend_partitions,
 )
 from cuepoint.ops.embedded_folder import new_folder, port_trouble
-from cuepoint.ops.embedded_ready import seed_rules, wait_until_ready, write_targets
+from cuepoint.ops.embedded_ready import wait_until_ready, write_targets
+from cuepoint.ops.embedded_samples import seed_samples
 from cuepoint.ops.settings import Settings
 from cuepoint.ops.status import Status, StatusView
 from cuepoint.ops.status_numbers import read_numbers, read_recorded
@@ -98,7 +99,7 @@ class EmbeddedRun:
             client = redis.Redis.from_url(place.redis_url)
             if wait_until_ready([*self._stores, *self._workers], client, place, view, self._is_over):
                 write_targets(self._folder / "metrics-targets.json", read_numbers(client, 1), place)
-                rules = seed_rules(place)
+                rules = seed_samples(place)
                 view.say(f"Console: {place.console}  ({rules} rules, logs in {self._folder})")
                 self._start_sources(place)
                 if self._options.open_browser:

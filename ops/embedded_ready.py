@@ -1,4 +1,4 @@
-"""Waiting for the parts of an embedded run, and what is done once they are there."""
+"""Waiting for the parts of an embedded run, and telling Prometheus where they are."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 
 import redis
 
-from cuepoint.models.rule_yaml import load_rules
 from cuepoint.ops.embedded_children import ROLES, Place, require_alive
 from cuepoint.ops.status import StatusView
 from cuepoint.ops.status_numbers import Numbers, read_numbers
-from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.streams.embedded_parts import Part
 
@@ -46,25 +43,6 @@ def wait_until_ready(
             raise Unavailable(f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(missing)}; see {place.folder}")
         time.sleep(_POLL_S)
     return False
-
-
-def seed_rules(place: Place) -> int:
-    """Store the predefined rules through the API; how many there are. Raises Unavailable where it refuses them."""
-    text = (resources.files("cuepoint.ops") / "predefined_rules.yaml").read_text(encoding="utf-8")
-    rules = load_rules(text)
-    for rule in rules:
-        request = urllib.request.Request(  # noqa: S310 - our own API
-            f"{place.console}v1/rules/{rule.rule_id}",
-            data=encode(rule),
-            method="PUT",
-            headers={"Authorization": f"Bearer {place.admin_key}", "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10):  # noqa: S310
-                pass
-        except (urllib.error.URLError, TimeoutError) as error:
-            raise Unavailable(f"the API did not take the predefined rule {rule.rule_id}: {error}") from error
-    return len(rules)
 
 
 def write_targets(path: Path, numbers: Numbers, place: Place) -> None:

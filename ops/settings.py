@@ -240,6 +240,9 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     console_live_s: float = Field(
         120.0, gt=0, le=86_400, description="a session not heard of for so long is not shown as live"
     )
+    player_media: str = Field(
+        "", description="origins whose media, images and manifests the player page may load, separated by commas"
+    )
     # ---- A, B, D (append here) ----
     # B: playback sessions
     session_timeout_s: int = Field(1800, ge=1, description="silence after which a playback session ends")
