@@ -165,10 +165,11 @@ class CountEvents(_Count):
         return counter.count(Located(buffer, starts[start:stop], ends[start:stop]), stamps[start:stop]), []
 
     def _rows(self, counter: PlaybackCounter) -> dict[str, Any]:
-        return counter.sessions.rows()
+        return counter.sessions.rows() | {"viewers": counter.viewers.open}
 
     def _load(self, counter: PlaybackCounter, rows: dict[str, Any]) -> None:
         counter.sessions.load(rows)
+        counter.viewers.open = {name: (who, ads) for name, (who, ads) in rows.get("viewers", {}).items()}
 
 
 class CountDecisions(_Count):

@@ -15,9 +15,9 @@ from cuepoint.models.rule_says import KINDS, Texts
 from cuepoint.models.session_events import AD_TYPES
 from cuepoint.models.session_facts import RULE_ID
 from cuepoint.models.session_kernel import APPLIED
-from cuepoint.models.session_partition import PartitionSessions
 from cuepoint.models.session_results import Marked, Results
 from cuepoint.models.session_settings import SessionSettings
+from cuepoint.models.viewer_history import EndingSessions, ViewerSessions
 from cuepoint.schemas.playback import AdDecision
 
 Ints = NDArray[np.int64]
@@ -36,11 +36,12 @@ class PlaybackCounter:
     """Follows sessions as the session agent does, without rules, and counts what each event adds.
 
     Events that are refused (beyond the video, of a closed session) are not counted; they are the session agent's dead
-    letters.
+    letters. What a session was for its viewer is counted when it is over.
     """
 
     def __init__(self, settings: SessionSettings) -> None:
-        self.sessions = PartitionSessions(settings, marking=True)
+        self.sessions = EndingSessions(settings, marking=True)
+        self.viewers = ViewerSessions()
 
     def count(self, records: Located, stamps: Ints) -> Tally:
         """The increments of these records, in the order of the log; rules among them are passed over."""
@@ -50,6 +51,9 @@ class PlaybackCounter:
         for marked in out.marked:
             _count_plays(tally, marked)
             _count_ads(tally, marked)
+            self.viewers.follow(marked)
+        for key, fields in self.viewers.close(self.sessions.taken()).items():
+            tally.put(key, fields)
         return tally
 
 

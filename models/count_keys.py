@@ -12,6 +12,7 @@ key                    fields                              kept
 ``day_part:DAY``       ``night|morning|...|metric``        400 days
 ``rule:DAY``           ``rule_id|metric``                  400 days
 ``format:DAY``         ``ad type|metric``                  400 days
+``viewer:PSEUDONYM``   see viewer_history.METRICS          a setting
 =====================  ==================================  ==========
 
 Metrics: see METRICS; all whole numbers, so that their sums are exact. An event without category counts as ``none``.
@@ -42,13 +43,16 @@ VIEW_S = 30.0
 _PARTS = ("night", "morning", "afternoon", "evening")  # six hours each, UTC
 
 
-def ttl_s(key: str) -> int | None:
-    """Seconds after its last increment at which the key may go; None for a key that is not one of these.
+def ttl_s(key: str, viewer_days: int = 90) -> int | None:
+    """Seconds after its last increment at which the key may go (a viewer's: in days); None for a key that is not one of
+    these.
 
     >>> ttl_s("hour:2024-01-31T07"), ttl_s("other")
     (691200, None)
     """
     kind, _, rest = key.partition(":")
+    if rest and kind == "viewer":
+        return viewer_days * _DAY_S
     if not rest or kind not in ("total", "hour", "video", "category", "day_part", "rule", "format"):
         return None
     return _KEPT_S.get(kind, _KEPT_LONG_S)

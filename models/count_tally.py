@@ -38,8 +38,12 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Add what another tally holds."""
         for key, fields in other.increments.items():
-            for field, amount in fields.items():
-                self._put(key, field, amount)
+            self.put(key, fields)
+
+    def put(self, key: str, fields: Mapping[str, int]) -> None:
+        """Add to one key's fields."""
+        for field, amount in fields.items():
+            self._put(key, field, amount)
 
     def _put(self, key: str, field: str, amount: int) -> None:
         fields = self.increments.get(key)

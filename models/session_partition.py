@@ -203,12 +203,17 @@ class PartitionSessions:
 
     # ---- the end of sessions
 
+    def _past_recall(self) -> NDArray[np.bool_]:
+        """Which sessions are over and can no longer be re-opened."""
+        past: NDArray[np.bool_] = self.sessions["closes_at"] + self._control[kernel.GRACE] < self.clock
+        return past
+
     def _sweep(self) -> None:
         """Forget sessions that can no longer be re-opened, and in time that they were there."""
         state, control, clock = self._state, self._control, self.clock
         control[kernel.SWEPT_AT] = clock
         sessions = self.sessions
-        over = sessions["closes_at"] + control[kernel.GRACE] < clock
+        over = self._past_recall()
         if over.any():
             kernel.release(sessions, np.flatnonzero(over), state.tallies, control)
             state.row_of[sessions["session_id"][over]] = kernel.FORGOTTEN

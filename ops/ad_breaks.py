@@ -14,6 +14,7 @@ from cuepoint.models.vast_document import OVERLAY_TYPES
 from cuepoint.models.vast_read import ForeignAd, Trackers
 from cuepoint.ops.outside_ads import OutsideAds
 from cuepoint.ops.settings import Settings
+from cuepoint.ops.viewer_stamps import Watched, read_watched
 from cuepoint.schemas.ads import Creative, LineItem
 from cuepoint.schemas.media import Video
 from cuepoint.schemas.playback import AdDecision
@@ -115,7 +116,7 @@ class AdBreaks:
             decision = await self._decided(session_id, break_id)
             if decision is None:
                 return None
-            promise = _of_decision(decision)
+            promise = _of_decision(decision, read_watched(await self._store.watched(session_id)) or Watched())
         else:
             decision = await self._decision_for(session_id, promise)
         ads = await self._choose(session_id, occurrence, promise, decision, hls=hls)
@@ -221,9 +222,9 @@ def _promised(each: PlannedBreak, watching: Watching) -> bytes:
     )
 
 
-def _of_decision(decision: AdDecision) -> Promise:
-    """A break that nobody promised: the session decided it."""
-    known = {name: value for name, value in decision.criteria.items() if value is not None}
+def _of_decision(decision: AdDecision, watched: Watched) -> Promise:
+    """A break that nobody promised: the session decided it, of which its starts told."""
+    known = watched.facts | {name: value for name, value in decision.criteria.items() if value is not None}
     return Promise(
         rule_id=decision.rule_id,
         video_id=decision.video_id,
@@ -234,7 +235,7 @@ def _of_decision(decision: AdDecision) -> Promise:
         settled=True,
         repeats=False,
         facts=known,
-        viewer="",
+        viewer=watched.viewer,
         told="player",
     )
 

@@ -29,6 +29,7 @@ from cuepoint.ops.api_problems import install_problem_handlers
 from cuepoint.ops.api_reads import reads_router
 from cuepoint.ops.api_rule_trials import trials_router
 from cuepoint.ops.api_rules import rules_router
+from cuepoint.ops.api_viewers import viewers_router
 from cuepoint.ops.api_webhooks import webhooks_router
 from cuepoint.ops.console import mount_console
 from cuepoint.ops.settings import Settings
@@ -46,6 +47,7 @@ _ROUTERS = (
     media_router,
     line_items_router,
     ads_router,
+    viewers_router,
 )
 _log = logging.getLogger("cuepoint.api")
 

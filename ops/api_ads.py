@@ -63,6 +63,11 @@ class Links(NamedTuple):
         return f"{self.base}{place}?{urlencode({'token': self.token})}"
 
 
+def _pseudonymous(parts: ApiParts, wanted: Watching) -> Watching:
+    """The viewer's id goes no further than here."""
+    return wanted._replace(viewer=parts.pseudonyms.of(wanted.viewer)) if wanted.viewer else wanted
+
+
 def ads_router(parts: ApiParts) -> APIRouter:
     """The routes of breaks, manifests and tracking."""
     router = APIRouter(tags=["ads"])
@@ -87,7 +92,7 @@ def _add_vmap(router: APIRouter, parts: ApiParts, breaks: AdBreaks, tokens: AdTo
         """VMAP 1.0.1: the breaks that rules promise of the video; each one's ads are asked for when it comes. With
         `events=server` tracking is told to the rules as the session's events, for players that send none."""
         _enter(request, parts, session_id)
-        planned = await _plan(breaks, tracking, session_id, wanted)
+        planned = await _plan(breaks, tracking, session_id, _pseudonymous(parts, wanted))
         links = _links(request, parts, session_id)
         entries = [_entry(each, links, tokens, wanted.told) for each in planned]
         return Response(vmap_document(entries), media_type=_XML, headers=_PRIVATE)
@@ -141,7 +146,7 @@ def _add_hls(router: APIRouter, parts: ApiParts, breaks: AdBreaks, tracking: AdT
             place = f"{links.base}{request.url.path}?{urlencode(query | {'token': links.token})}"
             body = with_links(text, whole, lambda url: f"{place}&{urlencode({'src': url})}")
         else:
-            planned = await _plan(breaks, tracking, session_id, wanted)
+            planned = await _plan(breaks, tracking, session_id, _pseudonymous(parts, wanted))
             body = with_interstitials(text, whole, [_interstitial(each, links) for each in planned])
         return Response(body, media_type=_M3U8, headers=_PRIVATE)
 

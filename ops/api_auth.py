@@ -70,7 +70,7 @@ class Access:
         keys += [(key, "read") for key in _split(settings.read_keys.get_secret_value())]
         keys += [(key, "admin") for key in _split(settings.admin_key.get_secret_value())]
         self._keys = [(_digest(key), role) for key, role in keys]
-        self.signer = Signer(_token_secret(settings))
+        self.signer = Signer(token_secret(settings))
 
     def role_of_key(self, key: str) -> tuple[Role, str] | None:
         """Role of an API key and its public name (for limits and logs), or None."""
@@ -139,7 +139,7 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def _token_secret(settings: Settings) -> bytes:
+def token_secret(settings: Settings) -> bytes:
     """The same in every replica: the setting, else derived from the admin key."""
     if secret := settings.token_secret.get_secret_value():
         return secret.encode()

@@ -16,6 +16,7 @@ from cuepoint.ops.api_limits import TokenBuckets
 from cuepoint.ops.api_problems import Problem, too_many
 from cuepoint.ops.event_stamps import EventStamps
 from cuepoint.ops.settings import Settings
+from cuepoint.ops.viewer_names import Pseudonyms
 from cuepoint.schemas.codec import explain
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.faults import DeadLetter
@@ -56,6 +57,7 @@ class Collector:
 
     def __init__(self, settings: Settings, access: Access, producer: AsyncProducer, stamps: EventStamps) -> None:
         self._settings, self._access, self._producer, self._stamps = settings, access, producer, stamps
+        self._pseudonyms = Pseudonyms(settings)
         self._key_buckets = TokenBuckets(settings.collector_events_per_s, settings.collector_burst_events)
         self._session_buckets = TokenBuckets(settings.session_events_per_s, settings.session_burst_events)
 
@@ -70,7 +72,7 @@ class Collector:
             raise Problem(413, "too-many-events", f"A body may have at most {self._settings.collector_events} events.")
         if len(raws) > 1:
             self._charge(sender, len(raws) - 1)
-        read = [_read_event(raw, sender.session_id) for raw in raws]
+        read = [self._read_event(raw, sender.session_id) for raw in raws]
         for place, refused in (await self._stamps.add(read)).items():
             read[place] = refused
         messages, errors, sessions = self._sorted_out(raws, read, sender, now_ms)
@@ -115,6 +117,20 @@ class Collector:
             errors = [{"field": refused.field, "reason": refused.reason}]
             raise Problem(400, refused.code, 'The body is not {"events": [...]}.', errors=errors) from None
 
+    def _read_event(self, raw: msgspec.Raw, session_id: str | None) -> PlayerEvent | ContractError:
+        """The event, its viewer under a pseudonym, and without one where consent was refused; or what is wrong."""
+        try:
+            event = _decode_event(raw)
+            _check(event, session_id)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ContractError) as error:
+            return _explained(error)
+        if event.consent is False:
+            _set(event, "viewer_id", None)
+            _set(event, "profile", "")
+        elif event.viewer_id is not None:
+            _set(event, "viewer_id", self._pseudonyms.of(event.viewer_id))
+        return event
+
     def _sorted_out(
         self, raws: list[msgspec.Raw], read: list[PlayerEvent | ContractError], sender: Sender, now_ms: int
     ) -> tuple[list[Outgoing], list[EventError], set[str]]:
@@ -141,7 +157,7 @@ class Collector:
         return messages, errors, sessions
 
     def _dead_letter(self, original: bytes, refused: ContractError, sender: Sender, now_ms: int) -> Outgoing:
-        kept = original[: self._settings.dead_original_bytes]
+        kept = self._pseudonyms.redacted(original)[: self._settings.dead_original_bytes]
         source = f"POST /v1/events {sender.name}"
         letter = DeadLetter.of(refused, kept, now_ms, topic=PLAYER_EVENTS.name, source=source)
         return Outgoing(DEAD_PLAYER_EVENTS, PLAYER_EVENTS.name, letter)
@@ -151,15 +167,6 @@ class Collector:
             await self._producer.deliver(messages, wait=False)
         except Busy:
             raise too_many("The way to the broker is full; slow down.", 1.0, code="busy") from None
-
-
-def _read_event(raw: msgspec.Raw, session_id: str | None) -> PlayerEvent | ContractError:
-    try:
-        event = _decode_event(raw)
-        _check(event, session_id)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ContractError) as error:
-        return _explained(error)
-    return event
 
 
 def _check(event: PlayerEvent, session_id: str | None) -> None:

@@ -18,6 +18,8 @@ from cuepoint.ops.consumption_parts import consumption_store
 from cuepoint.ops.document_publisher import DocumentPublisher
 from cuepoint.ops.event_stamps import EventStamps
 from cuepoint.ops.settings import Settings
+from cuepoint.ops.viewer_names import Pseudonyms
+from cuepoint.ops.viewer_stamps import ViewerStamps
 from cuepoint.schemas.errors import CuepointError
 from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.consumption_store import ConsumptionStore
@@ -54,6 +56,7 @@ class ApiParts:
     ads: AdStore
     document_publisher: DocumentPublisher
     stamps: EventStamps
+    pseudonyms: Pseudonyms
     _upkeep: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -109,6 +112,7 @@ def make_parts(settings: Settings) -> ApiParts:
     )
     rules, documents = RuleStore(engine), DocumentStore(engine)
     history, counters = HistoryReader(engine), RedisCounters(redis, settings.log_id)
+    ads = AdStore(redis, settings.decision_ttl_s, int(settings.ad_reservation_s * 1000))
     return ApiParts(
         settings=settings,
         redis=redis,
@@ -123,7 +127,8 @@ def make_parts(settings: Settings) -> ApiParts:
         access=Access(settings),
         consumption=consumption_store(settings, engine),
         documents=documents,
-        ads=AdStore(redis, settings.decision_ttl_s, int(settings.ad_reservation_s * 1000)),
+        ads=ads,
+        pseudonyms=Pseudonyms(settings),
         document_publisher=DocumentPublisher(documents, producer),
-        stamps=EventStamps(settings, documents, engine, counters),
+        stamps=EventStamps(settings, documents, engine, counters, ViewerStamps(settings, counters, ads)),
     )

@@ -7,7 +7,7 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ import sqlalchemy
 
 from cuepoint.models.event_stamps import VideoFacts, video_stamps
 from cuepoint.ops.settings import Settings
+from cuepoint.ops.viewer_stamps import ViewerStamps
 from cuepoint.schemas.errors import ContractError, Unavailable
 from cuepoint.schemas.media import Playlist
 from cuepoint.schemas.playback import PlayerEvent
@@ -24,6 +25,7 @@ from cuepoint.streams.popularity_reads import read_trends
 from cuepoint.streams.redis_counters import RedisCounters
 
 _log = logging.getLogger("cuepoint.api")
+_STARTS = ("session_started", "video_started")
 _set = msgspec.structs.force_setattr
 
 
@@ -40,32 +42,44 @@ class EventStamps:
     without what it knows, and are counted."""
 
     def __init__(
-        self, settings: Settings, documents: DocumentStore, engine: sqlalchemy.Engine, counters: RedisCounters
+        self,
+        settings: Settings,
+        documents: DocumentStore,
+        engine: sqlalchemy.Engine,
+        counters: RedisCounters,
+        viewers: ViewerStamps,
     ) -> None:
         self._settings, self._documents, self._engine, self._counters = settings, documents, engine, counters
+        self._viewers = viewers
         self._known: dict[tuple[str, str], _Known] = {}
         self._turn = asyncio.Lock()
 
-    async def add(self, events: Iterable[PlayerEvent | ContractError]) -> dict[int, ContractError]:
-        """Set what events that begin a video do not say. Returns those to be refused, by their place: an unknown video,
-        where settings say so. ``events`` are ours alone until they are sent."""
+    async def add(self, events: Sequence[PlayerEvent | ContractError]) -> dict[int, ContractError]:
+        """Set what events that begin a session or video do not say. Returns those to be refused, by their place: an
+        unknown video, a session without consent, where settings say so. ``events`` are ours alone until they are sent.
+        Raises Unavailable where consent is required and cannot be looked up."""
+        refused = await self._viewers.refused(events)
         starts = {
             place: event
             for place, event in enumerate(events)
-            if isinstance(event, PlayerEvent) and event.kind == "video_started" and event.video_id is not None
+            if isinstance(event, PlayerEvent) and event.kind in _STARTS and place not in refused
         }
         if not starts:
-            return {}
-        keys = {("video", event.video_id or "") for event in starts.values()}
-        keys |= {("playlist", event.playlist_id) for event in starts.values() if event.playlist_id}
+            return refused
+        videos = {place: event for place, event in starts.items() if event.video_id and event.kind == "video_started"}
+        keys = {("video", event.video_id or "") for event in videos.values()}
+        keys |= {("playlist", event.playlist_id) for event in videos.values() if event.playlist_id}
         try:
             async with asyncio.timeout(self._settings.stamp_wait_s):
-                known = await self._look_up(keys)
+                known = await self._look_up(keys) if keys else {}
+                for place, event in videos.items():
+                    if (error := self._stamp(event, known)) is not None:
+                        refused[place] = error
+                await self._viewers.add([event for place, event in starts.items() if place not in refused])
         except (TimeoutError, Unavailable, OSError) as error:
             UNSTAMPED.inc(len(starts))
-            _log.warning("videos begin without what is known of them: %s", error or "no answer in time")
-            return {}
-        return {place: refused for place, event in starts.items() if (refused := self._stamp(event, known)) is not None}
+            _log.warning("starts go on without what is known of them: %s", error or "no answer in time")
+        return refused
 
     def _stamp(self, event: PlayerEvent, known: _Facts) -> ContractError | None:
         facts, playlist = known["video", event.video_id or ""], known.get(("playlist", event.playlist_id or ""))

@@ -185,6 +185,14 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     session_events_per_s: float = Field(20, gt=0, description="events a second of one session token")
     session_burst_events: int = Field(500, ge=1, description="events one session token may send at once")
     collector_ack_s: float = Field(5.0, gt=0, le=300, description="how long the collector waits for the broker")
+    viewer_secret: SecretStr = Field(
+        SecretStr(""),
+        description="makes pseudonyms of viewers' ids; empty: from token secret or admin key; a new one, new names",
+    )
+    viewer_days: int = Field(90, ge=1, le=3650, description="days a viewer's history is kept after its last session")
+    consent_required: bool = Field(
+        False, description="events that begin a session or video must carry `consent`: true; else they are dead letters"
+    )
     stamp_wait_s: float = Field(
         0.5, gt=0, le=30, description="how long starts wait for what is known of video and viewer; then they go without"
     )

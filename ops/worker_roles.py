@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
@@ -112,7 +113,8 @@ def _counts(settings: Settings, redis: Redis) -> Role:
     from cuepoint.streams.decision_feed import DecisionFeed
     from cuepoint.streams.redis_counters import RedisCounters
 
-    counters = RedisCounters(redis, settings.log_id, count_keys.ttl_s)
+    kept = partial(count_keys.ttl_s, viewer_days=settings.viewer_days)
+    counters = RedisCounters(redis, settings.log_id, kept)
     feed = DecisionFeed(redis, settings.decision_ttl_s, settings.decisions_per_session, settings.log_id)
     with compile_turn("sessions"):  # the engine counts, too
         events = CountEvents(counters, _session_settings(settings))

@@ -80,6 +80,7 @@ class PlayerEvent(Contract, frozen=True, kw_only=True, gc=False, tag="player-eve
     average_view_s: Seconds | None = None  # the viewer's history: seconds a video, seconds a session, plays
     average_session_s: Seconds | None = None
     plays: Amount | None = None
+    consent: bool | None = None  # of either start: to profile and history; false: neither is kept
 
 
 class AdDecision(Contract, frozen=True, kw_only=True, tag="ad-decision.v1"):

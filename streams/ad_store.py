@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
@@ -13,6 +13,7 @@ from cuepoint.models.line_item_select import Chosen, Counts, Slot, fill_pod
 from cuepoint.schemas.errors import Unavailable
 
 _PROMISED, _KEPT, _HEARD, _SEQ = "cuepoint:promised:", "cuepoint:break:", "cuepoint:heard:", "cuepoint:seq:"
+_WATCHED = "cuepoint:watched:"
 _ITEMS = "cuepoint:line-items:"
 _SERVED, _RESERVED, _DELIVERED = _ITEMS + "served", _ITEMS + "reserved", _ITEMS + "made"
 _VIEWER = "cuepoint:viewer-day:"
@@ -85,6 +86,13 @@ class AdStore:
             "bytes | None",
             await _answered(cast("Awaitable[Any]", self._redis.hget(_PROMISED + session_id, break_id))),
         )
+
+    async def watch(self, session_id: str, value: bytes) -> None:
+        """Remember what the session's starts said."""
+        await _answered(self._redis.set(_WATCHED + session_id, value, ex=self._ttl_s))
+
+    async def watched(self, session_id: str) -> bytes | None:
+        return cast("bytes | None", await _answered(self._redis.get(_WATCHED + session_id)))
 
     async def keep(self, session_id: str, break_id: str, value: bytes) -> bytes:
         """What the break is filled with: the first one to say so is right, whichever replica asks."""
@@ -164,6 +172,29 @@ class AdStore:
             pipe.hget(_SERVED, line_item_id)
             seen, served = await _answered(pipe.execute())
         return Delivery(int(seen or 0), int(served or 0))
+
+    async def forget_viewer(self, viewer: str) -> int:
+        """Delete what is kept of the viewer beside counters; returns how many keys."""
+        gone = [key async for key in self._scan(f"{_VIEWER}*:{viewer}")]
+        for pattern in (_PROMISED + "*", _WATCHED + "*"):
+            async for key in self._scan(pattern):
+                if viewer.encode() in await self._text(key):
+                    gone.append(key)
+        if gone:
+            await _answered(self._redis.delete(*gone))
+        return len(gone)
+
+    async def _text(self, key: bytes) -> bytes:
+        if key.startswith(_WATCHED.encode()):
+            return await _answered(self._redis.get(key)) or b""
+        return b" ".join(await _answered(cast("Awaitable[Any]", self._redis.hvals(key.decode()))))
+
+    async def _scan(self, pattern: str) -> AsyncIterator[bytes]:
+        try:
+            async for key in self._redis.scan_iter(match=pattern, count=1000):
+                yield key
+        except _FAILURES as error:
+            raise Unavailable(f"Redis does not answer: {error}") from error
 
     async def _count(self, key: str) -> int:
         async with self._redis.pipeline(transaction=True) as pipe:

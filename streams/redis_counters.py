@@ -26,15 +26,18 @@ local at = 5
 for k = 2, #KEYS do
   local ttl, n = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   at = at + 2
+  local erased = redis.call('EXISTS', KEYS[k] .. ':erased') == 1
   for _ = 1, n do
-    if ARGV[at + 2] == 'i' then
+    if erased then
+      -- of somebody who asked to be forgotten while the session was still on
+    elseif ARGV[at + 2] == 'i' then
       redis.call('HINCRBY', KEYS[k], ARGV[at], ARGV[at + 1])
     else
       redis.call('HINCRBYFLOAT', KEYS[k], ARGV[at], ARGV[at + 1])
     end
     at = at + 3
   end
-  if ttl > 0 then redis.call('EXPIRE', KEYS[k], ttl) end
+  if ttl > 0 and not erased then redis.call('EXPIRE', KEYS[k], ttl) end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
@@ -120,6 +123,14 @@ class RedisCounters:
                 pipe.hmget(PREFIX + key, list(fields))
             found: Sequence[Sequence[Any]] = await _answer(pipe.execute())
         return [[0.0 if count is None else _number(_text(count)) for count in counts] for counts in found]
+
+    async def erase(self, key: str, for_s: int) -> int:
+        """Delete a hash; what would still be added to it within ``for_s`` is dropped. Returns how many counters."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(f"{PREFIX}{key}:erased", "1", ex=for_s)
+            pipe.hlen(PREFIX + key)
+            pipe.delete(PREFIX + key)
+            return int((await _answer(pipe.execute()))[1])
 
     async def names(self, pattern: str = "*") -> list[str]:
         """Names of the hashes that match a glob pattern, sorted."""
