@@ -30,11 +30,12 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 def player_policy(origins: str) -> str:
-    """The console's policy, and media and images from here and from ``origins``; ``blob:`` is what hls.js fills."""
+    """The console's policy, and media and images from here and from ``origins``; hls.js plays a ``blob:``, and clears
+    tracks with a ``data:``."""
     others = "".join(f" {origin.strip()}" for origin in origins.split(",") if origin.strip())
     policy = CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self'{others}")
     policy = policy.replace("connect-src 'self'", f"connect-src 'self'{others}")
-    return f"{policy}; media-src 'self' blob:{others}"
+    return f"{policy}; media-src 'self' blob: data:{others}"
 
 
 def add_player(router: APIRouter, parts: ApiParts) -> None:

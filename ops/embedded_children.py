@@ -63,6 +63,8 @@ def child_environment(place: Place, settings: Settings) -> dict[str, str]:
         "CUEPOINT_API_KEYS": place.player_key,
         "CUEPOINT_ADMIN_KEY": place.admin_key,
         "CUEPOINT_CONSOLE_OPEN": "true",
+        "CUEPOINT_MANIFEST_HOSTS": f"127.0.0.1:{place.api_port}",  # the sample's HLS clip
+        "CUEPOINT_MANIFEST_PRIVATE": "true",
         "CUEPOINT_METRICS_HOST": "127.0.0.1",
         "CUEPOINT_METRICS_PORT": "0",
         "CUEPOINT_PARTITIONS": str(settings.partitions),

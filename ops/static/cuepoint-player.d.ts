@@ -26,7 +26,7 @@ export interface Decision {
   rule_id?: string;
   video_id?: string;
   duration_s: number;
-  format: { type?: string; screen: string; skip_after_s?: number };
+  format: { type?: string; screen?: string; skip_after_s?: number };
   [field: string]: unknown;
 }
 
@@ -34,7 +34,7 @@ export interface Ad {
   title: string;
   type: string;
   skip_after_s?: number | null;
-  media: { url: string; media_type: string }[];
+  media: { url: string; media_type?: string }[];
   image_url?: string | null;
   click_url?: string | null;
   /** Addresses to be asked for at each event; `[ERRORCODE]` is filled in. */
@@ -50,6 +50,7 @@ export interface Break {
 export interface Shown {
   decision: Decision;
   ad: Ad;
+  screen: string;
   name: string;
   done: Set<string>;
 }

@@ -22,7 +22,7 @@ class Outbox {
     list.splice(Math.max(0, list.findIndex((each) => each.kind === "progressed")), 1);
   }
 
-  soon(ms) { clearTimeout(this.timer); this.timer = setTimeout(() => this.flush(), ms); }
+  soon(ms) { clearTimeout(this.timer); this.timer = setTimeout(() => this.flush(), Math.max(ms, this.pause)); }
 
   async flush() {
     if (this.busy) return;
@@ -40,8 +40,8 @@ class Outbox {
       }
     } catch (answer) {
       const asked = Number(answer.headers?.get("retry-after")) * 1000;
-      this.pause = Math.min(30000, this.pause * 2 || 500);
-      this.soon(asked || this.pause * (0.5 + Math.random()));
+      this.pause = asked || Math.min(30000, this.pause * 2 || 500) * (0.75 + Math.random() / 2);
+      this.soon(0);
     }
     this.busy = false;
   }
@@ -50,13 +50,13 @@ class Outbox {
   post(events) { return fetch(this.url, { method: "POST", body: this.body(events), credentials: "omit", keepalive: document.hidden }); }
   tell(url) { return fetch(url, { mode: new URL(url).origin === new URL(this.url).origin ? "cors" : "no-cors", credentials: "omit", keepalive: true }); }
 
-  /** The page goes: hand all to the browser; repeats are recognised by their ids. */
+  /** The page goes: hand all to the browser, and keep it for the next visit where that may fail; repeats are recognised by their ids. */
   leave() {
     const { url, events, hits } = this;
-    let sent = navigator.onLine;
-    for (let n = 0; n < events.length && sent; n += BATCH) sent = navigator.sendBeacon(url, this.body(events.slice(n, n + BATCH)));
-    if (sent) hits.forEach((hit) => this.tell(hit).catch(() => 0));
-    else try { localStorage.setItem(LEFT, JSON.stringify({ url, events, hits })); } catch { /* no storage: lost */ }
+    let sent = navigator.onLine && !this.pause;
+    for (let n = 0; n < events.length; n += BATCH) sent = navigator.sendBeacon(url, this.body(events.slice(n, n + BATCH))) && sent;
+    hits.forEach((hit) => this.tell(hit).catch(() => 0));
+    if (!sent) try { localStorage.setItem(LEFT, JSON.stringify({ url, events, hits })); } catch { /* no storage */ }
   }
 
   static resume(most) {
@@ -178,7 +178,7 @@ export class CuepointPlayer extends EventTarget {
       if (now !== full) this.#say((full = now) ? "fullscreen_entered" : "fullscreen_left");
     }, document);
     hear("online", () => out.flush(), window);
-    hear("visibilitychange", () => { if (document.hidden) out.flush(); }, document);
+    hear("visibilitychange", () => { if (document.hidden && navigator.onLine) out.flush(); }, document);
     hear("pagehide", (event) => { if (!event.persisted) this.#say("session_ended"); this.stream?.close(); out.leave(); }, window);
     hear("pageshow", (event) => { if (event.persisted) this.#listen(); }, window);
   }
@@ -277,10 +277,10 @@ export class CuepointPlayer extends EventTarget {
       if (ads.length) this.#hit(tracking, "break_start");
       for (const [n, ad] of ads.entries()) {
         const line = { decision, ad, name: ads.length > 1 ? `Advertisement ${n + 1} of ${ads.length}` : "Advertisement", done: new Set() };
-        line.file = OVERLAYS.includes(ad.type) ? null : ad.media.find((each) => web(each.url) && this.video.canPlayType(each.media_type));
-        const full = decision.format.screen === "full";
-        if (line.file && (full || ad.type !== "telescoping")) await this.#hold(() => this.#linear(line));
-        else if (full && ad.type !== "curtain") await this.#hold(() => this.#overlay(line));
+        line.file = OVERLAYS.includes(ad.type) ? null : ad.media.find((each) => web(each.url) && this.video.canPlayType(each.media_type ?? "video/mp4"));
+        line.screen = decision.format.screen ?? "full"; // defaults are left out of decisions
+        if (line.file && (line.screen === "full" || ad.type !== "telescoping")) await this.#hold(line, () => this.#linear(line));
+        else if (line.screen === "full" && ad.type !== "curtain") await this.#hold(line, () => this.#overlay(line));
         else this.#overlay(line);
       }
       if (ads.length) this.#hit(tracking, "break_end");
@@ -290,12 +290,13 @@ export class CuepointPlayer extends EventTarget {
 
   #next(task) { return (this.#queue = this.#queue.then(task).catch(() => 0)); }
 
-  async #hold(show) {
+  async #hold({ ad }, show) {
     const { video } = this, focus = document.activeElement;
     this.#held += 1;
     video.pause();
     video.inert = true;
     await show();
+    if (ad.type === "telescoping" || ad.type === "interactive") await this.#decision(); // what follows a call to action
     video.inert = false;
     if (focus === video || this.root.contains(focus)) focus.focus();
     this.#release();
@@ -389,7 +390,7 @@ export class CuepointPlayer extends EventTarget {
 
   /** An ad over the clip or beside it: image or text, for its time or until it is closed. */
   #overlay(line) {
-    const { ad, decision } = line, { screen } = decision.format, form = ad.type === "form";
+    const { ad, decision, screen } = line, form = ad.type === "form";
     const box = this.#box(line, "cp-overlay");
     box.dataset.screen = screen;
     return new Promise((end) => {
@@ -403,15 +404,15 @@ export class CuepointPlayer extends EventTarget {
       };
       const over = () => finish("over", line.file ? undefined : "ad_completed");
       const timer = setTimeout(over, decision.duration_s * 1000);
-      const picture = web(ad.image_url ?? "");
-      const face = ad.image_url && picture ? make("img", "", "", { src: picture, alt: ad.title }) : make("span", "cp-text", ad.title);
+      const text = () => make("span", "cp-text", ad.title);
+      const face = ad.image_url && web(ad.image_url) ? make("img", "", "", { src: web(ad.image_url), alt: ad.title, onerror: () => face.replaceWith(text()) }) : text();
       const clicked = () => {
         this.#tell(line, "click", "ad_clicked"); // once, however it was clicked
         if (form) this.#emit("unlock", line);
-        if (form || line.file) over();
-        if (line.file) this.#next(() => this.#hold(() => this.#linear(line)));
+        if (form || !href) finish("over", form && "ad_completed");
+        if (line.file) this.#next(() => this.#hold(line, () => this.#linear(line)));
       };
-      const href = !line.file && ad.click_url && web(ad.click_url);
+      const href = !line.file && ad.type !== "telescoping" && ad.click_url && web(ad.click_url);
       const act = href ? this.#visit(line, href) : make("button", "cp-visit", "", { type: "button" });
       act.addEventListener("click", clicked);
       if (form) { act.textContent = "Continue"; box.append(face, make("p", "cp-text", ad.title)); } else act.append(face);

@@ -30,7 +30,7 @@ const start = async () => {
   });
   window.cuepointPlayer = player; // for whoever looks with the browser's tools
   const name = ({ decision, ad }) => `${ad.type} “${ad.title}”${decision.rule_id ? ` of rule ${decision.rule_id}` : ""}`;
-  player.addEventListener("decision", ({ detail }) => note(`decision ${detail.number}: ${detail.format.type} of rule ${detail.rule_id}, ${detail.reason}`));
+  player.addEventListener("decision", ({ detail }) => note(`decision ${detail.number}: ${detail.format.type ?? "spot"} of rule ${detail.rule_id}, ${detail.reason}`));
   player.addEventListener("adstart", ({ detail }) => note(`begins: ${name(detail)}`));
   player.addEventListener("adend", ({ detail }) => note(`ends: ${name(detail)} (${[...detail.done].pop()})`));
   player.addEventListener("blocked", () => note("the browser wants a click before it plays"));
