@@ -17,7 +17,7 @@ from cuepoint.ops.status_numbers import Numbers, read_numbers
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.streams.embedded_parts import Part
 
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0  # the first start compiles: 40 s on an idle machine, 115 s on a busy one
 _POLL_S = 0.4
 
 

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-READY_S = 180.0
+READY_S = 330.0
 FIGURES = {"trend_records", "changes", "player_events", "decisions", "dead_letters", "seconds_to_first_alert"}
 KEYS = {"CUEPOINT_ADMIN_KEY": "admin-key-of-this-test", "CUEPOINT_API_KEYS": "player-key-of-this-test"}
 
