@@ -16,7 +16,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 
 from cuepoint.streams.batch import Batch, Column
-from cuepoint.streams.raw_records import Columns, RawRecords, columns_of, parts_of
+from cuepoint.streams.raw_records import Columns, RawRecords, columns_of, parts_of, sound
 
 fetcher.MemoryRecords = RawRecords
 conn.READER_LIMIT = 16 << 20  # at 64 KB the socket is stopped and started again dozens of times in every fetch
@@ -66,7 +66,10 @@ def _columns(parts: Any) -> Columns | None:
     places = parts_of(log.data) if isinstance(log, RawRecords) else None
     if places is None:
         return None
-    wanted = [place for place, batch in zip(places, _batches(parts), strict=True) if batch is not None]
+    if parts._check_crcs and not all(sound(log.data, place) for place in places):
+        raise CorruptRecordException(f"Invalid CRC - {parts._tp}")
+    batches = _batches(parts, check=False)
+    wanted = [place for place, batch in zip(places, batches, strict=True) if batch is not None]
     return columns_of(log.data, wanted, first)
 
 
@@ -74,7 +77,7 @@ def _records(parts: Any) -> list[Any]:
     """All records as aiokafka reads them."""
     records: list[Any] = []
     first = parts.next_fetch_offset
-    for batch in _batches(parts):
+    for batch in _batches(parts, check=parts._check_crcs):
         found = list(batch or ())
         if found and found[0].offset < first:  # a seek into the middle of a batch
             found = [record for record in found if record.offset >= first]
@@ -82,13 +85,13 @@ def _records(parts: Any) -> list[Any]:
     return records
 
 
-def _batches(parts: Any) -> Iterator[Any]:
-    """The record batches of a fetch, None for one to be left out: checksums, control batches and aborted transactions
-    are treated as in ``PartitionRecords._unpack_records``. Moves ``next_fetch_offset`` behind each."""
+def _batches(parts: Any, *, check: bool) -> Iterator[Any]:
+    """The record batches of a fetch, None for one to be left out: checksums (``check``), control batches and aborted
+    transactions are treated as in ``PartitionRecords._unpack_records``. Moves ``next_fetch_offset`` behind each."""
     log, committed_only = parts._records, parts._isolation_level == READ_COMMITTED
     while log.has_next():
         batch = log.next_batch()
-        if parts._check_crcs and not batch.validate_crc():
+        if check and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {parts._tp}")
         aborted = committed_only and batch.producer_id is not None and _aborted(parts, batch)
         parts.next_fetch_offset = batch.next_offset

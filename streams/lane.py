@@ -63,8 +63,10 @@ class Lane:
         self.end = -1
         self.saved_at = monotonic()
         self._parts = parts
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
-        self._closing = asyncio.Event()
+        self._waiting: Batch | None = None  # the next one
+        self._arrival: asyncio.Future[None] | None = None  # done when it comes,
+        self._room: asyncio.Future[None] | None = None  # ... and when it is taken; both also when the lane closes
+        self._closing = False
         self._restored = self._dirty = self._missing = False
         self._back = False  # whether what is done has gone back behind the stored snapshot, on purpose
         self._writing: asyncio.Task[None] | None = None  # a snapshot on its way to the disk
@@ -82,16 +84,17 @@ class Lane:
 
     async def put(self, batch: Batch) -> None:
         """Queue a batch, waiting for room: this slows the intake. A closing lane drops it (it is read again)."""
-        closing = asyncio.ensure_future(self._closing.wait())
-        room = asyncio.ensure_future(self._queue.put(batch))
-        await asyncio.wait((closing, room), return_when=asyncio.FIRST_COMPLETED)
-        closing.cancel()
-        room.cancel()
+        while self._waiting is not None and not self._closing:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        if not self._closing:
+            self._waiting = batch
+            _wake(self._arrival)
 
     async def run(self) -> None:
         """Load, then process until closed. Raises SnapshotError, and whatever a broken agent raises."""
         await self._load()
-        while not self._closing.is_set():
+        while not self._closing:
             batch = await self._next()
             if batch is not None:
                 self.end = max(self.end, batch.end)
@@ -108,7 +111,9 @@ class Lane:
 
     def close(self) -> None:
         """Stop after the batch in hand; ``run`` then returns."""
-        self._closing.set()
+        self._closing = True
+        _wake(self._arrival)
+        _wake(self._room)
 
     def forget(self) -> None:
         """Drop the agent's state of the partition."""
@@ -152,15 +157,20 @@ class Lane:
     # -- what to process
 
     async def _next(self) -> Batch | None:
-        get = asyncio.ensure_future(self._queue.get())
-        closing = asyncio.ensure_future(self._closing.wait())
-        wait_s = min(1.0, max(0.05, self._parts.snapshot_interval_s / 4))
-        await asyncio.wait((get, closing), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        closing.cancel()
-        if get.done() and not self._closing.is_set():
-            return get.result()
-        get.cancel()
-        return None
+        if self._waiting is None and not self._closing:
+            loop = asyncio.get_running_loop()
+            self._arrival = loop.create_future()
+            wait_s = min(1.0, max(0.05, self._parts.snapshot_interval_s / 4))
+            patience = loop.call_later(wait_s, _wake, self._arrival)
+            try:
+                await self._arrival
+            finally:
+                patience.cancel()
+        if self._closing:
+            return None
+        batch, self._waiting = self._waiting, None
+        _wake(self._room)
+        return batch
 
     async def _fit(self, batch: Batch) -> Batch | None:
         """The batch without what is done already; None if nothing is left or something before it is missing."""
@@ -282,3 +292,8 @@ class Lane:
         if isinstance(self.agent, ArchivingProcessor):
             self.agent.saved(self.partition)
         metrics.SNAPSHOT_SECONDS.observe(monotonic() - started)
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

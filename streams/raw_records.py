@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast, overload
 
+import google_crc32c
 import numpy as np
 from aiokafka.record.memory_records import MemoryRecords
 from numba import njit
@@ -23,6 +24,7 @@ T = TypeVar("T")
 # its epoch, base sequence, records
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _OVERHEAD = 12  # base offset and length, which the length does not count
+_CHECKED = 21  # from the attributes on
 _COMPRESSION, _APPEND_TIME, PLAIN_VERSION = 0x07, 0x08, 2
 
 
@@ -38,9 +40,11 @@ class RawRecords:
 
 
 class Part(NamedTuple):
-    """A record batch within the fetched bytes; ``at`` is where its first record begins."""
+    """A record batch within the fetched bytes; ``at`` is where its first record begins, ``end`` where it ends."""
 
     at: int
+    end: int
+    crc: int
     records: int
     base_offset: int
     base_ms: int
@@ -51,14 +55,21 @@ def parts_of(data: bytes) -> list[Part] | None:
     """The whole batches of a fetch (the last one may be cut off); None if one is compressed or of an older format."""
     found, at = [], 0
     while at + _HEADER.size <= len(data):
-        base, length, _, magic, _, attributes, _, first_ms, max_ms, _, _, _, records = _HEADER.unpack_from(data, at)
+        base, length, _, magic, crc, attributes, _, first_ms, max_ms, _, _, _, records = _HEADER.unpack_from(data, at)
         if magic != PLAIN_VERSION or attributes & _COMPRESSION:
             return None
-        if at + _OVERHEAD + length > len(data):
+        end = at + _OVERHEAD + length
+        if end > len(data):
             break
-        found.append(Part(at + _HEADER.size, records, base, first_ms, max_ms if attributes & _APPEND_TIME else -1))
-        at += _OVERHEAD + length
+        fixed_ms = max_ms if attributes & _APPEND_TIME else -1
+        found.append(Part(at + _HEADER.size, end, crc, records, base, first_ms, fixed_ms))
+        at = end
     return found
+
+
+def sound(data: bytes, part: Part) -> bool:
+    """Whether its checksum is right. aiokafka's own comparison takes fourteen times as long."""
+    return bool(google_crc32c.value(data[part.at - _HEADER.size + _CHECKED : part.end]) == part.crc)
 
 
 @njit(cache=True, inline="always")
@@ -183,7 +194,7 @@ def columns_of(data: bytes, parts: Sequence[Part], first_offset: int) -> Columns
     """The records of these batches from ``first_offset`` on."""
     cells = np.empty((6, sum(part.records for part in parts)), dtype=np.int64)
     view, done = np.frombuffer(data, dtype=np.uint8), 0
-    for at, records, base_offset, base_ms, fixed_ms in parts:
+    for at, _, _, records, base_offset, base_ms, fixed_ms in parts:
         _locate(view, at, base_offset, base_ms, fixed_ms, cells[:, done : done + records])
         done += records
     early = int(np.searchsorted(cells[4], first_offset))

@@ -48,6 +48,8 @@ def prepare(*, embedded: bool = False) -> Iterator[Place]:
     cores = sorted(os.sched_getaffinity(0))
     others = tuple(cores[1:]) or tuple(cores)
     os.sched_setaffinity(0, others)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process started compiles all sources: seconds
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cuepoint-bench-")))
         broker, kind = _broker(stack, folder, embedded)

@@ -87,6 +87,17 @@ async def test_same_records_as_aiokafka(sizes: list[int], skip: int, hole: int, 
     assert batch.last + 1 == assignment.state_value(TP).position == base - hole
 
 
+@pytest.mark.parametrize("reader", [RawRecords, MemoryRecords])
+@pytest.mark.parametrize("at", [-1, 61, 22])  # of a value, of the first record's length, of the attributes
+async def test_a_broken_batch_is_not_read(reader: type, at: int) -> None:
+    data = bytearray(encoded(0, [b"one"]) + encoded(1, [b"two"]))
+    data[at] ^= 0x40
+    fetched, assignment = result(bytes(data), 0, reader=reader)
+    with pytest.raises(CorruptRecordException):
+        drain(fetched)
+    assert assignment.state_value(TP).position <= 1
+
+
 def cells(batch: Batch) -> list[tuple[object, ...]]:
     return list(zip(batch.offsets, batch.keys, batch.values, batch.timestamps, strict=True))
 
