@@ -233,14 +233,11 @@ def add_up(rows: Any, counts: Any, totals: Any) -> None:
 
 
 @loop
-def rows_of(index: Any, buffer: Any, spans: Any, length_bits: int, rows: Any) -> None:
-    """The rows of many ids at once, each a span of ``buffer`` (start << length_bits | length; 0 leaves its row as it
-    is), into ``rows``, of the same shape (n, k). There must be room (Names.reserve)."""
+def rows_of(index: Any, buffer: Any, spans: Any, length_bits: int, places: Any, rows: Any) -> None:
+    """The rows of many ids at once, each a span of ``buffer`` (start << length_bits | length), into ``rows[places]``.
+    There must be room (Names.reserve)."""
     arena, offsets, table, known = index
     mask = (1 << length_bits) - 1
     for i in range(spans.shape[0]):
-        for k in range(spans.shape[1]):
-            span = spans[i, k]
-            if span:
-                start = span >> length_bits
-                rows[i, k] = _row(arena, offsets, table, known, buffer, start, start + (span & mask))
+        start = spans[i] >> length_bits
+        rows[places[i]] = _row(arena, offsets, table, known, buffer, start, start + (spans[i] & mask))

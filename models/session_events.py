@@ -13,7 +13,7 @@ from cuepoint.models.report_columns import Located
 from cuepoint.models.report_kernel import rows_of
 from cuepoint.models.report_names import Names
 from cuepoint.models.rule_says import KINDS
-from cuepoint.models.session_parser import CHOICES, EVENT, EXTRAS, LENGTH_BITS, SESSION, TEXTS, VIDEO, parse_events
+from cuepoint.models.session_parser import CHOICES, EVENT, EXTRAS, LENGTH_BITS, TEXTS, VIDEO, Told, parse_events
 from cuepoint.schemas.codec import decoder, encode, explain, type_name
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.playback import PlayerEvent
@@ -28,23 +28,23 @@ AD_TYPES: tuple[str, ...] = get_args(AdType)
 class Events(NamedTuple):
     """``cells[k]`` is record ``first + k``.
 
-    ``texts`` (n, TEXTS) int32 are rows of Names, 0 for an empty text, -1 for no video or rule; ``spans`` say where they
-    stand in the buffer. ``decoded`` has the events that the strict decoder read, ``refused`` the error of those it
-    refused.
+    ``extras`` (n, EXTRAS) are NaN where not given, of events that have any. ``texts`` (n, TEXTS) int32 are rows of
+    Names, 0 for an empty text, -1 for no video or rule. ``decoded`` has the events that the strict decoder read,
+    ``refused`` the error of those it refused.
     """
 
     first: int
     records: Located
     cells: NDArray[np.void]
+    extras: NDArray[np.float64]
     texts: NDArray[np.int32]
-    spans: NDArray[np.int64]
     decoded: dict[int, PlayerEvent]
     refused: list[tuple[int, ContractError]]
 
     def ids(self, places: NDArray[np.int32]) -> list[tuple[str, str]]:
         """(event_id, session_id) of the events at these places."""
         text = self.records.buffer.data
-        spans = (self.cells["event_id"][places].tolist(), self.spans[places, SESSION].tolist())
+        spans = (self.cells["event_id"][places].tolist(), self.cells["session_id"][places].tolist())
         found = [(_cut(text, event), _cut(text, session)) for event, session in zip(*spans, strict=True)]
         if self.decoded:
             for k, place in enumerate(places.tolist()):
@@ -68,14 +68,15 @@ def _cut(text: memoryview, span: int) -> str:
 def read_events(records: Located, part: range, names: Names) -> Events:
     """The records of ``part``, up to the first rule among them. What is accepted is exactly what the contract
     accepts."""
-    cells = np.empty(len(part), dtype=EVENT)
-    spans = np.empty((len(part), len(TEXTS)), dtype=np.int64)
-    unread = parse_events(*records, part.start, CHOICES, cells, spans)
-    names.reserve(int(np.count_nonzero(spans)), int((spans & ((1 << LENGTH_BITS) - 1)).sum()))
-    texts = np.zeros(spans.shape, dtype=np.int32)
+    cells, told = np.empty(len(part), dtype=EVENT), Told.of(len(part))
+    extras = np.empty((len(part), len(EXTRAS)))
+    unread = parse_events(*records, part.start, CHOICES, cells, extras, told)
+    columns, spans = told.columns[: told.used[0]], told.spans[: told.used[0]]
+    names.reserve(len(spans), int((spans & ((1 << LENGTH_BITS) - 1)).sum()))
+    texts = np.zeros((len(part), len(TEXTS)), dtype=np.int32)
     texts[:, VIDEO] = -1
-    rows_of(names.table, records.buffer, spans, LENGTH_BITS, texts)
-    events = Events(part.start, records, cells, texts, spans, {}, [])
+    rows_of(names.table, records.buffer, spans, LENGTH_BITS, columns, texts.reshape(-1))
+    events = Events(part.start, records, cells, extras, texts, {}, [])
     for k in np.flatnonzero(~cells["read"]).tolist() if unread else ():
         at = part.start + k
         value = records.buffer[records.starts[at] : records.ends[at]].tobytes()
@@ -93,7 +94,7 @@ def _read_exactly(events: Events, k: int, value: bytes, names: Names) -> None:
         return
     events.decoded[k] = event
     cell = events.cells[k]
-    cell["event_id"] = 0
+    cell["event_id"] = cell["session_id"] = 0
     cell["seq"], cell["received_at"], cell["position_s"] = event.seq, event.received_at, event.position_s
     cell["from_s"] = -1.0 if event.from_position_s is None else event.from_position_s
     cell["duration_s"], cell["registered"] = event.duration_s or 0.0, event.registered
@@ -101,7 +102,7 @@ def _read_exactly(events: Events, k: int, value: bytes, names: Names) -> None:
     cell["kind"], cell["read"] = KINDS.index(event.kind), True
     extras = [getattr(event, name) for name in EXTRAS]
     cell["extra"] = True
-    cell["extras"] = [nan if value is None else value for value in extras]
+    events.extras[k] = [nan if value is None else value for value in extras]
     for column, name in enumerate(TEXTS):
         text = getattr(event, name)
         if isinstance(text, list):

@@ -2,6 +2,7 @@
 
 Part of session_kernel's loop, as rule_kernel is.
 """
+# ruff: noqa: PLR0917  (numba functions take arrays and scalars by position)
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ def count(s: Any, kind: int) -> None:
 
 
 @inner
-def learn_viewer(s: Any, e: Any, texts: Any) -> None:
+def learn_viewer(s: Any, e: Any, texts: Any, extras: Any) -> None:
     """Take in what the event says of the viewer; what it does not say stays as it was."""
     s.registered = s.registered or e.registered
     if texts[DEVICE]:
@@ -64,38 +65,38 @@ def learn_viewer(s: Any, e: Any, texts: Any) -> None:
     if texts[PROFILE]:
         s.profile = texts[PROFILE]
     if e.extra:
-        if e.extras[AVERAGE_VIEW_S] >= 0.0:
-            s.average_view_s = e.extras[AVERAGE_VIEW_S]
-        if e.extras[AVERAGE_SESSION_S] >= 0.0:
-            s.average_session_s = e.extras[AVERAGE_SESSION_S]
-        if e.extras[PLAYS] >= 0.0:
-            s.plays = e.extras[PLAYS]
+        if extras[AVERAGE_VIEW_S] >= 0.0:
+            s.average_view_s = extras[AVERAGE_VIEW_S]
+        if extras[AVERAGE_SESSION_S] >= 0.0:
+            s.average_session_s = extras[AVERAGE_SESSION_S]
+        if extras[PLAYS] >= 0.0:
+            s.plays = extras[PLAYS]
 
 
 @inner
-def learn_video(s: Any, e: Any, texts: Any) -> None:
+def learn_video(s: Any, e: Any, texts: Any, extras: Any) -> None:
     """Take in what the event says of the video; what it does not say is unknown."""
     s.category, s.channel = texts[CATEGORY], texts[CHANNEL]
     s.playlist_id, s.cue_points_s = max(texts[PLAYLIST], 0), texts[CUES]
     s.playlist_number = s.playlist_length = 0
     s.views = s.trend = s.rating = np.nan
     if e.extra:
-        if e.extras[NUMBER] > 0.0:
-            s.playlist_number = int(e.extras[NUMBER])
-        if e.extras[LENGTH] > 0.0:
-            s.playlist_length = int(e.extras[LENGTH])
-        s.views, s.trend, s.rating = e.extras[VIEWS], e.extras[TREND], e.extras[RATING]
+        if extras[NUMBER] > 0.0:
+            s.playlist_number = int(extras[NUMBER])
+        if extras[LENGTH] > 0.0:
+            s.playlist_length = int(extras[LENGTH])
+        s.views, s.trend, s.rating = extras[VIEWS], extras[TREND], extras[RATING]
 
 
 @inner
-def open_view(s: Any, e: Any, texts: Any, tallies: Any, control: Any) -> None:
+def open_view(s: Any, e: Any, texts: Any, extras: Any, tallies: Any, control: Any) -> None:
     """A play of a video begins; the one before is over, and was abandoned if it was left near an ad."""
     played = played_s(s)
     if s.videos > 0 and not s.completed and gap_s(s) <= NEAR_AD_S:
         s.abandons += 1
     s.playlist_before = s.playlist_id
     s.view_seq, s.videos, s.video_id, s.duration_s = e.seq, s.videos + 1, texts[VIDEO_ID], e.duration_s
-    learn_video(s, e, texts)
+    learn_video(s, e, texts, extras)
     s.position_s = s.run_from_s = s.reached_s = e.position_s
     s.view_base_s, s.session_base_s, s.completed, s.plan = 0.0, played, False, -1
     free_chain(tallies, control, s.fired_view)

@@ -173,7 +173,7 @@ def _check(s: Any, e: Any, texts: Any, control: Any, out: Any, event: int) -> in
 
 @inner
 def _advance(
-    tables: Any, s: Any, e: Any, texts: Any, state: Any, event: int, at_ms: int, missing: Any, out: Any
+    tables: Any, s: Any, e: Any, texts: Any, extras: Any, state: Any, event: int, at_ms: int, missing: Any, out: Any
 ) -> bool:
     """Take in an event not seen before, of an open session; False where it is refused: then nothing has changed."""
     kind, due, control = e.kind, state.due, state.control
@@ -199,9 +199,9 @@ def _advance(
         _note_lost(s, missing, e.seq)
     s.seq, s.reached_s = e.seq, max(s.reached_s, s.position_s)
     if opens or kind == SESSION_STARTED:
-        learn_viewer(s, e, texts)
+        learn_viewer(s, e, texts, extras)
     if opens:
-        open_view(s, e, texts, state.tallies, control)
+        open_view(s, e, texts, extras, state.tallies, control)
     if s.video_id < 0:
         _act(tables, s, e, texts, 0, due, 0)
         return True
@@ -246,7 +246,7 @@ def _react(
 
 
 @inner
-def _absorb(s: Any, missing: Any, e: Any, texts: Any) -> bool:
+def _absorb(s: Any, missing: Any, e: Any, texts: Any, extras: Any) -> bool:
     """Take in an event that comes after later ones of its session, if it is not a repeat: it adds to the statistics and
     fills in what is not known of viewer and video, and nothing is decided again."""
     at = 0
@@ -259,10 +259,10 @@ def _absorb(s: Any, missing: Any, e: Any, texts: Any) -> bool:
     s.missing -= 1
     count(s, e.kind)
     if e.kind == SESSION_STARTED and not s.device and not s.country:
-        learn_viewer(s, e, texts)
+        learn_viewer(s, e, texts, extras)
     if e.kind == VIDEO_STARTED and texts[VIDEO_ID] == s.video_id and s.duration_s == 0.0:
         s.duration_s = e.duration_s
-        learn_video(s, e, texts)
+        learn_video(s, e, texts, extras)
         s.plan, s.quiet_until_s = -1, -1.0
     return True
 
@@ -289,7 +289,7 @@ def _open(s: Any, missing: Any, e: Any, session_id: int, closes_at: int) -> None
 
 @inner
 def _step(  # noqa: PLR0911, PLR0912 - one way out for each outcome
-    tables: Any, events: Any, texts: Any, stamps: Any, i: int, state: Any, out: Any
+    tables: Any, events: Any, texts: Any, extras: Any, stamps: Any, i: int, state: Any, out: Any
 ) -> int:
     """Take in one event; DONE, or what it has to be stopped for."""
     e, control = events[i], state.control
@@ -317,7 +317,7 @@ def _step(  # noqa: PLR0911, PLR0912 - one way out for each outcome
         _refuse(control, out, i, CLOSED, 0.0, 0.0)
         return DONE
     if e.seq <= s.seq:
-        new = _absorb(s, state.missing[row], e, texts[i])
+        new = _absorb(s, state.missing[row], e, texts[i], extras[i])
         control[LATE if new else REPEATS] += 1
         if new and out.marks.shape[0]:
             m = out.marks[i]
@@ -327,7 +327,7 @@ def _step(  # noqa: PLR0911, PLR0912 - one way out for each outcome
         control[ASKED_AT] = at_ms
         return RULES
     view_seq, before_s, view_before_s, was_complete = s.view_seq, played_s(s), view_s(s), s.completed
-    if not _advance(tables, s, e, texts[i], state, i, at_ms, state.missing[row], out):
+    if not _advance(tables, s, e, texts[i], extras[i], state, i, at_ms, state.missing[row], out):
         return DONE
     if out.marks.shape[0]:
         m = out.marks[i]
@@ -355,9 +355,9 @@ def _compiled(_sources: int) -> tuple[Callable[..., int], Callable[..., None]]:
     """
 
     @loop
-    def run(tables: Any, events: Any, texts: Any, stamps: Any, state: Any, out: Any) -> int:
-        """Take in events (n,) EVENT with texts (n, 13) int32, from control[NEXT] on; DONE, or why it stopped before the
-        event at control[NEXT]. ``stamps`` (n,) int64 are the broker's times (ms; 0 or less: none)."""
+    def run(tables: Any, events: Any, texts: Any, extras: Any, stamps: Any, state: Any, out: Any) -> int:
+        """Take in events (n,) EVENT with texts (n, 13) int32 and extras (n, 8), from control[NEXT] on; DONE, or why it
+        stopped before the event at control[NEXT]. ``stamps`` (n,) int64: the broker's times (ms; 0 or less: none)."""
         _sources  # noqa: B018
         control, room = state.control, state.due.shape[0]
         links = room + 3 * tables.ads.shape[0]
@@ -369,7 +369,7 @@ def _compiled(_sources: int) -> tuple[Callable[..., int], Callable[..., None]]:
                     full = full or control[TRACES] + room + tables.rules.shape[0] > out.traces.shape[0]
                 if full or control[REFUSALS] == out.refusals.shape[0]:
                     return FULL
-                why = _step(tables, events, texts, stamps, i, state, out)
+                why = _step(tables, events, texts, extras, stamps, i, state, out)
                 if why != DONE:
                     return why
             control[NEXT] = i + 1

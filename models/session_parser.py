@@ -11,12 +11,13 @@ Decimals: Clinger 1990, How to read floating point numbers accurately: digits be
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from cuepoint.models.compiled import inner, loop
 from cuepoint.schemas.playback import PlayerEventKind
@@ -49,15 +50,29 @@ EVENT = np.dtype(
         ("seq", "i8"), ("received_at", "i8"), ("position_s", "f8"),
         ("from_s", "f8"),  # negative: not given
         ("duration_s", "f8"),  # 0: not given
-        ("event_id", "i8"),  # a span
+        ("event_id", "i8"), ("session_id", "i8"),  # spans
         ("kind", "u1"),
         ("ad", "u1"),  # which of the ad types, from 1 on; 0: not given
         ("registered", "?"), ("read", "?"),
-        ("extra", "?"),  # whether any of EXTRAS is given; else extras say nothing
-        ("extras", "f8", (len(EXTRAS),)),  # NaN: not given
+        ("extra", "?"),  # whether any of EXTRAS is given: a row beside, so that all others stay within a cache line
     ],
     align=True,
 )  # fmt: skip
+
+
+class Told(NamedTuple):
+    """The texts that the events of a part have, few of the many they may have: ``columns`` (event * texts + column) and
+    ``spans``; ``used`` (2,): how many there are, and the first column of the event in hand."""
+
+    columns: NDArray[np.int64]
+    spans: NDArray[np.int64]
+    used: NDArray[np.int64]
+
+    @staticmethod
+    def of(events: int) -> Told:
+        most = events * len(TEXTS)
+        return Told(np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.zeros(2, dtype=np.int64))
+
 
 _WORD, _PADDING = 8, 16
 _QUOTE, _BACKSLASH, _BLANK, _LAST_PLAIN, _ZERO, _NINE, _POINT, _END, _COMMA, _BRACKET = (
@@ -204,19 +219,27 @@ def _number_into(event: Any, option: int, buffer: Any, p: int, end: int) -> int:
 
 
 @inner
-def _extra_into(event: Any, kind: int, which: int, buffer: Any, p: int, end: int) -> int:
+def _extra_into(event: Any, extras: Any, kind: int, which: int, buffer: Any, p: int, end: int) -> int:
     """Reads one of EXTRAS; where it ends or -1."""
     if not event.extra:
         event.extra = True
-        for k in range(event.extras.shape[0]):
-            event.extras[k] = np.nan
+        for k in range(extras.shape[0]):
+            extras[k] = np.nan
     if kind == _WHOLE:
         whole, p = _whole(buffer, p, end, _MAX_NUMBER)
-        event.extras[which] = float(whole)
+        extras[which] = float(whole)
         return p
     value, behind, p = _number(buffer, p, end)
-    event.extras[which] = value / _POWERS[behind]
-    return p if event.extras[which] <= (_MAX_AMOUNT if kind == _AMOUNT else _MAX_S) else -1
+    extras[which] = value / _POWERS[behind]
+    return p if extras[which] <= (_MAX_AMOUNT if kind == _AMOUNT else _MAX_S) else -1
+
+
+@inner
+def _note(told: Any, column: int, start: int, end: int) -> None:
+    """Enter a text of the event in hand."""
+    n = told.used[0]
+    told.columns[n], told.spans[n] = told.used[1] + column, start << LENGTH_BITS | (end - start)
+    told.used[0] = n + 1
 
 
 @inner
@@ -238,7 +261,7 @@ def _list(buffer: Any, p: int, end: int) -> int:
 
 
 @inner
-def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ads_at: Any) -> int:  # noqa: PLR0912 - one for each kind
+def _options(buffer: Any, p: int, end: int, event: Any, extras: Any, told: Any, ads: Any, ads_at: Any) -> int:  # noqa: PLR0912 - one for each kind
     """Read the optional fields from ``p`` on; where they end, -1 for what is not in its plain form."""
     for option in range(_KIND_OF.shape[0]):
         if buffer[np.uint64(p)] == _END:
@@ -263,17 +286,17 @@ def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ad
             if q < 0:
                 return -1
             if q > p:
-                spans[_COLUMN_OF[option]] = p << LENGTH_BITS | (q - p)
+                _note(told, _COLUMN_OF[option], p, q)
             p = q + 1
         elif kind >= _WHOLE:
-            p = _extra_into(event, kind, _COLUMN_OF[option], buffer, p, end)
+            p = _extra_into(event, extras, kind, _COLUMN_OF[option], buffer, p, end)
         else:
             an_id = kind == _IDENTIFIER
             q = _quoted(buffer, p, end, _BLANK + 1 if an_id else _BLANK, _LONGEST_ID if an_id else _LONGEST_TEXT)
             if q < 0 or (an_id and q == p):
                 return -1
             if _COLUMN_OF[option] >= 0 and q > p:
-                spans[_COLUMN_OF[option]] = p << LENGTH_BITS | (q - p)
+                _note(told, _COLUMN_OF[option], p, q)
             p = q + 1
         if p < 0:
             return -1
@@ -281,7 +304,7 @@ def _options(buffer: Any, p: int, end: int, event: Any, spans: Any, ads: Any, ad
 
 
 @inner
-def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) -> bool:
+def _event(buffer: Any, p: int, end: int, event: Any, extras: Any, told: Any, choices: Any) -> bool:
     """Read one record; whether it is in its plain form."""
     kinds, kinds_at, ads, ads_at = choices
     length = _stands(buffer, p, _FIELD_TEXT, _FIELD_AT, 0)
@@ -294,7 +317,8 @@ def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) 
     q = _quoted(buffer, p + length, end, _BLANK + 1, _LONGEST_ID)
     if not length or q <= p + length:
         return False
-    spans[SESSION] = (p + length) << LENGTH_BITS | (q - p - length)
+    event.session_id = (p + length) << LENGTH_BITS | (q - p - length)
+    _note(told, SESSION, p + length, q)
     p = q + 1
     length = _stands(buffer, p, _FIELD_TEXT, _FIELD_AT, 2)
     if not length:
@@ -309,17 +333,19 @@ def _event(buffer: Any, p: int, end: int, event: Any, spans: Any, choices: Any) 
         return False
     event.kind = kind
     _, p = _whole(buffer, p + length, end, _MAX_MS)
-    p = _options(buffer, p, end, event, spans, ads, ads_at) if p >= 0 else -1
+    p = _options(buffer, p, end, event, extras, told, ads, ads_at) if p >= 0 else -1
     return p == end - 1 and buffer[np.uint64(p)] == _END
 
 
 @loop
-def parse_events(buffer: Any, starts: Any, ends: Any, first: int, choices: Any, events: Any, spans: Any) -> int:
+def parse_events(
+    buffer: Any, starts: Any, ends: Any, first: int, choices: Any, events: Any, extras: Any, told: Any
+) -> int:
     """Read as many records as ``events`` has room for, from record ``first`` on; how many were not in their plain form
     (``read`` is false).
 
-    buffer uint8: record i begins at starts[i] and lies before ends[i]; CHOICES; events (n,) EVENT; spans (n, texts)
-    int64, 0 where a text is not given.
+    buffer uint8: record i begins at starts[i] and lies before ends[i]; CHOICES; events (n,) EVENT; extras (n, EXTRAS)
+    float64, of events that have any; told: room for all their texts.
     """
     unread = 0
     for k in range(events.shape[0]):
@@ -327,10 +353,11 @@ def parse_events(buffer: Any, starts: Any, ends: Any, first: int, choices: Any, 
         event = events[k]
         event.received_at, event.position_s, event.from_s, event.duration_s = 0, 0.0, -1.0, 0.0
         event.registered, event.ad, event.extra = False, 0, False
-        spans[k, :] = 0
+        told.used[1] = k * len(TEXTS)
+        noted = told.used[0]
         in_reach = ends[i] + _WORD <= buffer.shape[0]  # what is compared word by word may be looked at a word too far
-        event.read = in_reach and _event(buffer, starts[i], ends[i], event, spans[k], choices)
+        event.read = in_reach and _event(buffer, starts[i], ends[i], event, extras[k], told, choices)
         if not event.read:
-            spans[k, :] = 0
+            told.used[0] = noted
             unread += 1
     return unread

@@ -112,7 +112,7 @@ class PartitionSessions:
             control[DECISIONS] = control[TRACES] = control[kernel.REFUSALS] = 0
             letters, offsets = self._names.table[:2]
             tables = rules.tables._replace(letters=letters, offsets=offsets)
-            why = kernel.run(tables, events.cells, events.texts, times, self._state, self._out)
+            why = kernel.run(tables, events.cells, events.texts, events.extras, times, self._state, self._out)
             found = self._found()
             build_decisions(found, rules, events, self._texts, out)
             if self._tracing:
