@@ -39,8 +39,9 @@ def session_rows(sessions: NDArray[Any], state: State, names: Names) -> list[tup
     """The values of STORED, equal for equal states whatever is cached: None for an unknown video or length, a list of
     sequence numbers, a dict of tallies by rule in the order they began."""
     columns: dict[str, list[Any]] = {name: sessions[name].tolist() for name in STORED}
-    used = np.unique(np.concatenate([sessions[name] for name in TEXTS])).tolist()
-    texts = {row: names[row] if row >= 0 else None for row in used}
+    texts = _texts(names, np.concatenate([sessions[name] for name in TEXTS]))
+    tallies, rules = _chains(sessions, state, names)
+    nothing: tuple[list[Any], dict[str, int]] = [], {}  # one for all sessions: a snapshot makes few objects
     for name in TEXTS:
         columns[name] = [texts[row] for row in columns[name]]
     columns["duration_s"] = [length or None for length in columns["duration_s"]]
@@ -48,28 +49,36 @@ def session_rows(sessions: NDArray[Any], state: State, names: Names) -> list[tup
     further = (sessions["video_id"] >= 0) & (sessions["position_s"] > sessions["reached_s"])
     columns["reached_s"] = np.where(further, sessions["position_s"], sessions["reached_s"]).tolist()
     columns["last_action"] = [KINDS[action] if action else "" for action in columns["last_action"]]
-    columns["missing"] = [state.missing[row, :n].tolist() if n else [] for row, n in enumerate(columns["missing"])]
-    columns["hours"] = [_links(state.tallies, head, names) if head >= 0 else [] for head in columns["hours"]]
+    columns["missing"] = [
+        state.missing[row, :n].tolist() if n else nothing[0] for row, n in enumerate(columns["missing"])
+    ]
+    columns["hours"] = [_links(tallies, head, rules) if head >= 0 else nothing[0] for head in columns["hours"]]
     for name in _AMOUNTS:
         columns[name] = [None if amount != amount else amount for amount in columns[name]]  # noqa: PLR0124 - NaN
     for name in _CHAINS:
-        columns[name] = [_tallies(state.tallies, head, names) if head >= 0 else {} for head in columns[name]]
+        columns[name] = [dict(_links(tallies, head, rules)) if head >= 0 else nothing[1] for head in columns[name]]
     return list(zip(*columns.values(), strict=True))
 
 
-def _links(tallies: NDArray[Any], head: int, names: Names) -> list[list[Any]]:
-    found: list[list[Any]] = []
-    while head >= 0:
-        count, rule, head = tallies[head].tolist()
-        found.append([names[rule], count])
-    return found
+def _texts(names: Names, rows: NDArray[np.int32]) -> dict[int, str | None]:
+    """The texts of these rows, None for -1."""
+    used = np.unique(rows)
+    known = used[used >= 0].astype(np.int64)
+    return {-1: None, **dict(zip(known.tolist(), names.of(known), strict=True))}
 
 
-def _tallies(tallies: NDArray[Any], head: int, names: Names) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _chains(sessions: NDArray[Any], state: State, names: Names) -> tuple[list[tuple[int, int, int]], dict[int, Any]]:
+    """The tallies as plain values, and the names of their rules; none where no session has any."""
+    if not any((sessions[name] >= 0).any() for name in (*_CHAINS, "hours")):
+        return [], {}
+    return state.tallies.tolist(), _texts(names, state.tallies["rule"])
+
+
+def _links(tallies: list[tuple[int, int, int]], head: int, rules: dict[int, Any]) -> list[tuple[str, int]]:
+    found = []
     while head >= 0:
-        count, rule, head = tallies[head].tolist()
-        found[names[rule]] = count
+        count, rule, head = tallies[head]
+        found.append((rules[rule], count))
     return found
 
 
