@@ -12,6 +12,7 @@ from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.topics import (
     AD_DECISIONS,
+    AD_EVENTS,
     ASSET_DAYS,
     ASSETS,
     CHANGES,
@@ -68,6 +69,7 @@ class RecordHistory:
         OPPORTUNITIES,
         ASSETS,
         AD_DECISIONS,
+        AD_EVENTS,
         PLAYER_EVENTS,
         REPORTS,
         QUARANTINE,

@@ -56,12 +56,14 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a line item; ``allowed``: by its pacing until now, null where it has no goal."""
+    """Of a line item; ``allowed``: by its pacing until now, null where it has no goal; ``days``: what the history has,
+    events by kind and UTC day."""
 
     impressions: int
     served: int
     allowed: int | None
     goal: int | None
+    days: dict[str, dict[str, int]]
 
 
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,12 +140,20 @@ class DecisionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     last: int
 
 
+class RuleWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a rule that other rules keep from ever being reached."""
+
+    field: str
+    reason: str
+
+
 class RuleAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A stored rule version; ``published``: whether the session workers have been told."""
 
     rule: AdRule
     text: str
     published: bool
+    warnings: list[RuleWarning]
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +173,7 @@ class RuleCheckAnswer(msgspec.Struct, frozen=True, kw_only=True):
     valid: Literal[True] = True
     rule: AdRule
     text: str
+    warnings: list[RuleWarning]
 
 
 class PartHealth(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from cuepoint.ops.api_parts import ApiParts
 from cuepoint.schemas.ads import LineItem
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.rules import AdFormat, AdRule, AtStart
+from cuepoint.streams.ad_history import deliveries_of
 from cuepoint.streams.document_store import ORDERS
 
 
@@ -31,11 +32,14 @@ def line_items_router(parts: ApiParts) -> APIRouter:
 
     @router.get("/line-items/{line_item_id}/delivery", dependencies=[Depends(reads)], **described(DeliveryAnswer))
     async def delivery(line_item_id: Id) -> Response:
-        """Impressions made; those reserved besides; how many the pacing allows by now."""
+        """Impressions made; those reserved besides; how many the pacing allows by now; by day: impressions, quartiles,
+        skips, clicks, errors."""
         item = await asyncio.to_thread(found_document, parts, ORDERS, line_item_id)
         made, served = await parts.ads.delivery(line_item_id)
         allowed = quota_of(item, time.time_ns() // 1_000_000)
-        return Json(DeliveryAnswer(impressions=made, served=served, allowed=allowed, goal=item.impressions))
+        days = await asyncio.to_thread(deliveries_of, parts.engine, line_item_id)
+        told = {str(day): events for day, events in days.items()}
+        return Json(DeliveryAnswer(impressions=made, served=served, allowed=allowed, goal=item.impressions, days=told))
 
     add_documents(router, parts, Section(ORDERS, "/line-items", LineItemPage, "ads", check_line_item))
     return router

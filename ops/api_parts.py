@@ -11,6 +11,7 @@ import sqlalchemy
 from redis.asyncio import Redis
 from starlette.requests import Request
 
+from cuepoint.ops.ad_recount import recount
 from cuepoint.ops.api_auth import Access
 from cuepoint.ops.api_rule_book import RulePublisher
 from cuepoint.ops.asset_forecast import AssetForecasts
@@ -86,6 +87,7 @@ class ApiParts:
                     migrated = True
                 await self.publisher.publish_waiting()
                 await self.document_publisher.publish_waiting()
+                await recount(self.settings, self.engine, self.ads)
             except CuepointError as error:
                 _log.warning("upkeep: %s; trying again", error)
             except Exception:

@@ -11,9 +11,11 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from cuepoint.models.rule_check import check_rule
+from cuepoint.models.rule_shadow import warnings_of
 from cuepoint.models.rule_text import describe_rule
 from cuepoint.ops.api_bodies import Json, media_type, read_body
-from cuepoint.ops.api_contracts import RuleAnswer, RuleCheckAnswer, RuleList, RuleView
+from cuepoint.ops.api_conditions import Condition, etag_of
+from cuepoint.ops.api_contracts import RuleAnswer, RuleCheckAnswer, RuleList, RuleView, RuleWarning
 from cuepoint.ops.api_openapi import described
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import Problem
@@ -55,13 +57,13 @@ def rules_router(parts: ApiParts) -> APIRouter:
     async def check(request: Request) -> Response:
         """Only checks: 200 with the rule's readable line, or 422 with each problem's place."""
         rule = await _read_rule(request, parts, None)
-        return Json(RuleCheckAnswer(rule=rule, text=describe_rule(rule)))
+        return Json(RuleCheckAnswer(rule=rule, text=describe_rule(rule), warnings=await _warnings(parts, rule)))
 
     @router.get("/{rule_id}", dependencies=[Depends(reads)], **described(RuleView))
     def get_rule(rule_id: Id) -> Response:
         """The latest version, its number as ETag."""
         rule = _found(parts.rules.get(rule_id), rule_id)
-        return Json(_view(rule), headers=_etag(rule))
+        return Json(_view(rule), headers=etag_of(rule.version))
 
     @router.get("/{rule_id}/versions", dependencies=[Depends(reads)], **described(RuleList))
     def versions(rule_id: Id) -> Response:
@@ -81,10 +83,11 @@ def rules_router(parts: ApiParts) -> APIRouter:
     async def put(rule_id: Id, request: Request) -> Response:
         """A new version (201 for a new rule; equal content makes none). If-Match: "N" or If-None-Match: * guard against
         a change in between (412)."""
-        expected, conditional = _condition(request, "if-match", "if-none-match")
+        condition = Condition(request)
+        expected, conditional = condition.expected, condition.given
         rule = await _read_rule(request, parts, rule_id)
         current = await asyncio.to_thread(parts.rules.get, rule_id)
-        if conditional and expected is None and current is None:
+        if condition.exists and expected is None and current is None:
             raise Problem(412, "version-conflict", f"There is no rule {rule_id}.")
         if current is not None and expected in (None, current.version) and same_rule(current, rule):
             return await _unchanged(parts, current)
@@ -93,7 +96,8 @@ def rules_router(parts: ApiParts) -> APIRouter:
     @router.delete("/{rule_id}", dependencies=[Depends(writes)], **described(RuleAnswer))
     async def retire(rule_id: Id, request: Request) -> Response:
         """Retires the rule: a last version that inserts nothing. Its versions stay readable."""
-        expected, conditional = _condition(request, "if-match", None)
+        condition = Condition(request)
+        expected, conditional = condition.expected, condition.given
         current = _found(await asyncio.to_thread(parts.rules.get, rule_id), rule_id)
         if current.status == "retired" and expected in (None, current.version):
             return await _unchanged(parts, current)
@@ -118,17 +122,25 @@ async def _store(parts: ApiParts, rule: AdRule, expected: int | None, conditiona
 
 async def _unchanged(parts: ApiParts, rule: AdRule) -> Response:
     published = not await parts.publisher.waits(rule)
-    return _rule_answer(rule, published, 200)
+    return await _rule_answer(parts, rule, published, 200)
 
 
 async def _published(parts: ApiParts, rule: AdRule, status: int) -> Response:
-    return _rule_answer(rule, await parts.publisher.publish(rule), status)
+    return await _rule_answer(parts, rule, await parts.publisher.publish(rule), status)
 
 
-def _rule_answer(rule: AdRule, published: bool, status: int) -> Response:
+async def _warnings(parts: ApiParts, rule: AdRule) -> list[RuleWarning]:
+    """What the rule cannot do because of other rules; of a draft, once it is active."""
+    if rule.status == "retired":
+        return []
+    others = await asyncio.to_thread(parts.rules.list, "active")
+    return [RuleWarning(field=field, reason=reason) for field, reason in warnings_of(rule, others)]
+
+
+async def _rule_answer(parts: ApiParts, rule: AdRule, published: bool, status: int) -> Response:
     """202 for a rule that is stored, but waits for the broker."""
-    headers = _etag(rule) | {"location": f"/v1/rules/{rule.rule_id}"}
-    body = RuleAnswer(rule=rule, text=describe_rule(rule), published=published)
+    headers = etag_of(rule.version) | {"location": f"/v1/rules/{rule.rule_id}"}
+    body = RuleAnswer(rule=rule, text=describe_rule(rule), published=published, warnings=await _warnings(parts, rule))
     return Json(body, status_code=status if published else 202, headers=headers)
 
 
@@ -173,29 +185,8 @@ def _contract(error: Exception) -> ContractError:
     return explain(error)
 
 
-def _condition(request: Request, match: str, none_match: str | None) -> tuple[int | None, bool]:
-    """The expected version (None: any, 0: none) and whether the caller set a condition."""
-    given = request.headers.get(match)
-    if none_match is not None and request.headers.get(none_match) is not None:
-        if request.headers[none_match].strip() != "*" or given is not None:
-            raise Problem(400, "invalid", "If-None-Match takes only *, and not beside If-Match.")
-        return 0, True
-    if given is None:
-        return None, False
-    if given.strip() == "*":
-        return None, True
-    version = given.strip().strip('"')
-    if not version.isdecimal():
-        raise Problem(400, "invalid", 'If-Match takes one ETag of this rule, such as "3", or *.')
-    return int(version), True
-
-
 def _view(rule: AdRule) -> RuleView:
     return RuleView(rule=rule, text=describe_rule(rule))
-
-
-def _etag(rule: AdRule) -> dict[str, str]:
-    return {"etag": f'"{rule.version}"'}
 
 
 def _missing(rule_id: str) -> Problem:

@@ -66,7 +66,9 @@ def rules_explain(
 
 @rules_app.command("check")
 def rules_check(file: Annotated[Path, typer.Argument(help="A YAML file of rules.", metavar="FILE")]) -> None:
-    """Check a file of rules; says each problem with its place."""
-    from cuepoint.ops.rules_command import check_rules
+    """Check a file of rules; says each problem with its place, and what of a rule others keep out of reach."""
+    from cuepoint.ops.rules_command import check_rules, warnings_in
 
     typer.echo(f"{file}: {check_rules(file)} rules, all can be used")
+    for warning in warnings_in(file):
+        typer.echo(f"warning: {warning}", err=True)

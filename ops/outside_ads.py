@@ -20,7 +20,6 @@ from cuepoint.streams.metrics import OUTSIDE_ADS
 from cuepoint.streams.webhook_sender import GuardedResolver, Refused, check_url
 
 _log = logging.getLogger("cuepoint.api")
-_MOST_BYTES = 512 << 10
 
 
 class OutsideAnswer(NamedTuple):
@@ -108,8 +107,8 @@ class OutsideAds:
                 body = b""
                 async for chunk in answer.content.iter_chunked(65_536):
                     body += chunk
-                    if len(body) > _MOST_BYTES:
-                        raise VastError(301, f"it has more than {_MOST_BYTES} bytes")
+                    if len(body) > self._settings.ad_server_bytes:
+                        raise VastError(301, f"it has more than {self._settings.ad_server_bytes} bytes")
                 return body
         except (Refused, aiohttp.ClientError, OSError, ValueError) as error:
             raise VastError(301, f"it cannot be reached: {type(error).__name__}") from None

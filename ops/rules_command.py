@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cuepoint.models.rule_preview import Viewing, as_tried, events_of
+from cuepoint.models.rule_shadow import warnings_of
 from cuepoint.models.rule_text import describe_rule
 from cuepoint.models.rule_trial import Trial, explain
 from cuepoint.models.rule_yaml import load_rules
@@ -31,6 +32,13 @@ _decode_event = decoder(PlayerEvent).decode
 def check_rules(file: Path) -> int:
     """How many rules the file holds. Raises ConfigurationError naming file, rule and place."""
     return len(_read(file))
+
+
+def warnings_in(file: Path) -> list[str]:
+    """A line for each rule that others of the file keep from ever being reached, were all of the file active."""
+    rules = [replace(rule, status="active") for rule in _read(file) if rule.status != "retired"]
+    found = [(rule, field, reason) for rule in rules for field, reason in warnings_of(rule, rules)]
+    return [f"{rule.rule_id}: {field} {reason}" for rule, field, reason in found]
 
 
 def list_rules(file: Path | None, settings: Settings) -> list[str]:

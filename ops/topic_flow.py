@@ -28,7 +28,7 @@ FLOW: dict[Topic, Ends] = {
     topics.AD_DECISIONS: Ends(("compose_sessions",), ("count", "record_history", "serve_decisions")),
     topics.MEDIA: Ends(("api",), ("subscribers",)),
     topics.LINE_ITEMS: Ends(("api",), ("subscribers",)),
-    topics.AD_EVENTS: Ends(("api",), ("subscribers",)),
+    topics.AD_EVENTS: Ends(("api",), ("api", "record_history")),
     topics.CHANGES: Ends(("watch_trends",), ("explain_changes", "record_history", "deliver_webhooks")),
     topics.EXPLANATIONS: Ends(("explain_changes",), ("record_history",)),
     topics.OPPORTUNITIES: Ends(("explain_changes",), ("record_history", "deliver_webhooks")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
@@ -16,6 +16,7 @@ _PROMISED, _KEPT, _HEARD, _SEQ = "cuepoint:promised:", "cuepoint:break:", "cuepo
 _WATCHED = "cuepoint:watched:"
 _ITEMS = "cuepoint:line-items:"
 _SERVED, _RESERVED, _DELIVERED = _ITEMS + "served", _ITEMS + "reserved", _ITEMS + "made"
+_COUNTED = _ITEMS + "counted"
 _VIEWER = "cuepoint:viewer-day:"
 _VIEWER_TTL_S = 2 * 86_400
 _ROUNDS = 5
@@ -58,6 +59,20 @@ return redis.call('HINCRBY', KEYS[3], ARGV[1], 1)
 """
 
 
+# KEYS: served, delivered, mark. ARGV: line item, impressions, ... (what Redis counted since it lost the rest included).
+_RESTORE = """
+if redis.call('SETNX', KEYS[3], '1') == 0 then return 0 end
+for i = 1, #ARGV, 2 do
+  local more = tonumber(ARGV[i + 1]) - tonumber(redis.call('HGET', KEYS[2], ARGV[i]) or '0')
+  if more > 0 then
+    redis.call('HINCRBY', KEYS[1], ARGV[i], more)
+    redis.call('HINCRBY', KEYS[2], ARGV[i], more)
+  end
+end
+return 1
+"""
+
+
 class Delivery(NamedTuple):
     """Of a line item: impressions made, and those made or reserved."""
 
@@ -72,6 +87,7 @@ class AdStore:
     def __init__(self, redis: Redis, ttl_s: int, reserve_ms: int) -> None:
         self._redis, self._ttl_s, self._reserve_ms = redis, ttl_s, reserve_ms
         self._reserve, self._confirm = redis.register_script(_RESERVE), redis.register_script(_CONFIRM)
+        self._restore = redis.register_script(_RESTORE)
 
     async def promise(self, session_id: str, breaks: dict[str, bytes]) -> None:
         """Remember what a VMAP or manifest told the player."""
@@ -165,6 +181,15 @@ class AdStore:
     async def confirm(self, line_item_id: str, reservation: str) -> None:
         """The impression was made. Call it once each."""
         await _answered(self._confirm(keys=[_SERVED, _RESERVED, _DELIVERED], args=[line_item_id, reservation]))
+
+    async def is_counted(self) -> bool:
+        """Whether Redis has counts of line items (or there were none when it was asked first)."""
+        return bool(await _answered(self._redis.exists(_COUNTED)))
+
+    async def restore(self, made: Mapping[str, int]) -> bool:
+        """Begin with these impressions; False, and nothing done, where that was done already."""
+        arguments: list[str | int] = [part for item in made.items() for part in item]
+        return bool(await _answered(self._restore(keys=[_SERVED, _DELIVERED, _COUNTED], args=arguments)))
 
     async def delivery(self, line_item_id: str) -> Delivery:
         async with self._redis.pipeline(transaction=False) as pipe:

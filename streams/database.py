@@ -24,6 +24,7 @@ from cuepoint.streams import (
     migration_0005,
     migration_0006,
     migration_0007,
+    migration_0008,
 )
 
 _MIGRATIONS = (
@@ -34,6 +35,7 @@ _MIGRATIONS = (
     migration_0005,
     migration_0006,
     migration_0007,
+    migration_0008,
 )
 _LOCK = 0x637565  # any number that no other program takes for its advisory lock
 _WRITES = "cuepoint_writes"

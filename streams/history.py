@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, and_, case, delete, func, or_, select
 
+from cuepoint.schemas.ads import AdEvent
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.opportunities import Explanation, Opportunity
@@ -16,6 +17,7 @@ from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.topics import QUARANTINE
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened
 from cuepoint.streams import tables
+from cuepoint.streams.ad_history import write_ad_events
 from cuepoint.streams.database import insert, reading, writing
 from cuepoint.streams.history_quarantine import empty_quarantine, write_quarantine
 from cuepoint.streams.history_reasons import write_reasons
@@ -78,6 +80,7 @@ class HistoryWriter:
                 (tables.SESSIONS, tables.SESSIONS.c.last_at),
                 (tables.SESSION_EVENTS, tables.SESSION_EVENTS.c.at),
                 (tables.DECISIONS, tables.DECISIONS.c.at),
+                (tables.AD_EVENT_ROWS, tables.AD_EVENT_ROWS.c.at),
                 (tables.DEAD_LETTERS, tables.DEAD_LETTERS.c.at),
             ):
                 removed += connection.execute(delete(table).where(column < oldest_ms)).rowcount
@@ -271,5 +274,6 @@ _WRITERS: dict[Any, Callable[[Connection, Sequence[Recorded]], None]] = {
     (Explanation, Opportunity): write_reasons,
     PlayerEvent: _write_events,
     AdDecision: _write_decisions,
+    AdEvent: write_ad_events,
     (ReportOpened, ReportCompleted): _write_reports,
 }

@@ -107,6 +107,22 @@ DECISIONS = Table(
     Column("at", BigInteger, nullable=False, index=True),
     Column("body", LargeBinary, nullable=False),
 )
+AD_EVENT_ROWS = Table(
+    "ad_events",
+    METADATA,
+    Column("event_id", String(128), primary_key=True),
+    Column("session_id", String(128), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+AD_DELIVERIES = Table(
+    "ad_deliveries",
+    METADATA,
+    Column("line_item_id", String(128), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
 DEAD_LETTERS = Table(
     "dead_letters",
     METADATA,

@@ -95,7 +95,7 @@ async def test_a_player_follows_a_vmap_to_its_ads_and_what_it_tells_counts_once(
         assert (heard.status_code, heard.headers["content-type"]) == (200, "image/gif")
         assert (await api.get(url)).status_code == 409
     delivery = (await api.get("/v1/line-items/a/delivery", headers=READ)).json()
-    assert delivery == {"impressions": 1, "served": 1, "allowed": None, "goal": None}
+    assert delivery == {"impressions": 1, "served": 1, "allowed": None, "goal": None, "days": {}}
     records = await asyncio.to_thread(records_of, api.settings, AD_EVENTS, 4)
     told = [decoder(AdEvent).decode(record.value()) for record in records]
     assert [(each.kind, each.slot, each.line_item_id, each.code) for each in told] == [
