@@ -96,8 +96,7 @@ def rules_router(parts: ApiParts) -> APIRouter:
     @router.delete("/{rule_id}", dependencies=[Depends(writes)], **described(RuleAnswer))
     async def retire(rule_id: Id, request: Request) -> Response:
         """Retires the rule: a last version that inserts nothing. Its versions stay readable."""
-        condition = Condition(request)
-        expected, conditional = condition.expected, condition.given
+        expected, conditional = (condition := Condition(request)).expected, condition.given
         current = _found(await asyncio.to_thread(parts.rules.get, rule_id), rule_id)
         if current.status == "retired" and expected in (None, current.version):
             return await _unchanged(parts, current)
