@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuepoint.ops.cli_events import events_app
 from cuepoint.ops.cli_rules import rules_app
 from cuepoint.schemas.errors import ConfigurationError, CuepointError
 
@@ -25,9 +26,8 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True, rich_markup_mode=None)
 simulate_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-app.add_typer(simulate_app, name="simulate")
-app.add_typer(topics_app, name="topics")
-app.add_typer(rules_app, name="rules")
+for _part, _name in ((simulate_app, "simulate"), (topics_app, "topics"), (rules_app, "rules"), (events_app, "events")):
+    app.add_typer(_part, name=_name)
 alerts_app = typer.Typer(help="Alerts: significant changes.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(alerts_app, name="alerts")
 

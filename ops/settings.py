@@ -224,7 +224,7 @@ class Settings(ConnectionSettings, HttpSettings, WorkerSettings, LimitSettings):
     )
     ad_server_first: bool = Field(False, description="it is asked before our line items; else where they have nothing")
     ad_server_timeout_s: float = Field(1.0, gt=0, le=30, description="how long it may take, wrappers included")
-    ad_server_bytes: int = Field(512 << 10, ge=1024, description="largest VAST answer of it or a wrapper")
+    ad_server_bytes: int = Field(512 << 10, ge=64, description="largest VAST answer of it or a wrapper")
     ad_server_wrappers: int = Field(5, ge=0, le=20, description="most wrappers before an ad")
     ad_server_private: bool = Field(False, description="it and its wrappers may have private addresses, and plain HTTP")
     ad_reservation_s: float = Field(900.0, gt=0, description="an ad handed out and not seen by then is given back")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -23,7 +24,9 @@ BATCH_EVENTS = 200
 PATIENCE_S = 30.0  # how long an API that refuses or does not answer is asked again
 
 
-class _Answer(msgspec.Struct):
+class EventsTaken(msgspec.Struct):
+    """The collector's answer, as far as it matters to a sender."""
+
     tokens: dict[str, str] = {}
     errors: list[dict[str, Any]] = []
 
@@ -32,7 +35,7 @@ class _Decisions(msgspec.Struct):
     decisions: list[AdDecision]
 
 
-_answer = msgspec.json.Decoder(_Answer)
+_answer = msgspec.json.Decoder(EventsTaken)
 _decisions = msgspec.json.Decoder(_Decisions)
 
 
@@ -51,14 +54,18 @@ class ApiPort:
     async def send(self, events: list[PlayerEvent]) -> None:
         """Raises Unavailable when the API refuses a batch for good, or does not take it in ``PATIENCE_S``."""
         for start in range(0, len(events), BATCH_EVENTS):
-            body = encode({"events": events[start : start + BATCH_EVENTS]})
-            status, content = await self._ask("POST", "/v1/events", body)
-            if status != 202:
-                raise Unavailable(f"{self._url} did not take player events ({status}): {content[:300]!r}")
-            answer = _answer.decode(content)
-            self._tokens.update(answer.tokens)
+            answer = await self.post(events[start : start + BATCH_EVENTS])
             if answer.errors:
                 raise Unavailable(f"{self._url} refused an event: {answer.errors[0]}")
+
+    async def post(self, events: Sequence[Any]) -> EventsTaken:
+        """What became of them. Raises Unavailable as ``send``."""
+        status, content = await self._ask("POST", "/v1/events", encode({"events": events}))
+        if status != 202:
+            raise Unavailable(f"{self._url} did not take player events ({status}): {content[:300]!r}")
+        answer = _answer.decode(content)
+        self._tokens.update(answer.tokens)
+        return answer
 
     async def decisions(self, session_id: str, after: int) -> list[AdDecision]:
         """Those with a higher number; none for a session the API does not know (yet)."""
