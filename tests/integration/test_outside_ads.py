@@ -116,7 +116,7 @@ async def test_an_answer_beyond_the_settings_bytes_is_none(server):
     url, _ = server
     assert len((await asking(url + "/inline").ask("v", 30.0)).ads) == 1
     refused = await asking(url + "/inline", ad_server_bytes=64).ask("v", 30.0)
-    assert (refused.ads, refused.error) == ([], 301)
+    assert (refused.ads, refused.code) == ([], 301)
 
 
 async def test_a_pod_is_taken_in_its_order_as_far_as_there_is_room(server):
