@@ -18,10 +18,19 @@ const session = async (again = "") => {
   return answer.json();
 };
 
+const clipOf = (option) => JSON.parse(option.dataset.clip);
+const isHls = (clip) => new URL(clip.url).pathname.endsWith(".m3u8");
+
+/** The video after the one that is chosen, round and round; of those that need no hls.js. */
+const next = () => {
+  const all = [...clips.options].filter((each) => !isHls(clipOf(each)));
+  return all[(all.indexOf(clips.selectedOptions[0]) + 1) % all.length];
+};
+
 const start = async () => {
-  const clip = JSON.parse(clips.selectedOptions[0].dataset.clip);
+  const clip = clipOf(clips.selectedOptions[0]);
   const { url, title, ...said } = clip;
-  const hls = new URL(url).pathname.endsWith(".m3u8");
+  const hls = isHls(clip);
   const way = hls ? "hls" : ads.value;
   const player = await CuepointPlayer.attach(video, {
     session, viewer: { device: matchMedia("(pointer: coarse)").matches ? "mobile" : "desktop" }, heartbeatS: 1,
@@ -29,15 +38,24 @@ const start = async () => {
     before: way === "vast" ? () => playVast(player, clip, note) : undefined,
   });
   window.cuepointPlayer = player; // for whoever looks with the browser's tools
-  const name = ({ decision, ad }) => `${ad.type} “${ad.title}”${decision.rule_id ? ` of rule ${decision.rule_id}` : ""}`;
+  const shown = ({ decision, ad }) => `${ad.type} “${ad.title}”${decision.rule_id ? ` of rule ${decision.rule_id}` : ""}`;
   player.addEventListener("decision", ({ detail }) => note(`decision ${detail.number}: ${detail.format.type ?? "spot"} of rule ${detail.rule_id}, ${detail.reason}`));
-  player.addEventListener("adstart", ({ detail }) => note(`begins: ${name(detail)}`));
-  player.addEventListener("adend", ({ detail }) => note(`ends: ${name(detail)} (${[...detail.done].pop()})`));
+  player.addEventListener("adstart", ({ detail }) => note(`begins: ${shown(detail)}`));
+  player.addEventListener("adend", ({ detail }) => note(`ends: ${shown(detail)} (${[...detail.done].pop()})`));
   player.addEventListener("blocked", () => note("the browser wants a click before it plays"));
   player.addEventListener("unlock", () => { find("unlocked").hidden = false; note("unlocked"); });
   player.addEventListener("complete", () => note("the clip is over"));
   player.open(said);
   if (hls) await playHls(player, clip, note); else video.src = url;
+  find("next").hidden = way !== "decisions";
+  find("next").onclick = () => {
+    const chosen = next(), { url: address, title: name, ...more } = clipOf(chosen);
+    chosen.selected = true;
+    player.open(more);
+    video.src = address;
+    note(`next: ${name || more.video_id}`);
+    player.play();
+  };
   find("fullscreen").onclick = () => player.fullscreen();
   find("offers").onclick = () => { player.act("/offers"); note("chose /offers"); };
   find("timeline").href = `/sessions/${encodeURIComponent(player.id)}`;

@@ -304,6 +304,10 @@ def test_texts_and_addresses_of_ads_do_no_harm(watch: Callable[..., Watching]) -
     seen.page.keyboard.press("Escape")
     expect(seen.ad("banner")).to_have_count(0)
     assert seen.js("return window.hurt === undefined && !player.out.hits.some((url) => !url.startsWith('http'))")
+    seen.page.get_by_role("button", name="Next video in this session").click()
+    expect(seen.ad("bumper")).to_be_visible()  # before the next clip, which is the film
+    told = seen.until_told("video_started", "ad_started")
+    assert [each["video_id"] for each in told if each["kind"] == "video_started"] == ["evil", "film"]
 
 
 def test_hls_js_plays_the_interstitial_of_our_manifest(watch: Callable[..., Watching]) -> None:
