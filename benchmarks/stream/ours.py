@@ -26,6 +26,7 @@ from cuepoint.schemas.trends import Change
 from cuepoint.streams import heartbeats
 
 BEAT_S = 0.05
+SHORT = 20  # heartbeats
 
 
 class Sample(NamedTuple):
@@ -66,11 +67,11 @@ class Worker:
         return max((sample.received for sample in self.samples if sample.at_s <= at_s), default=0)
 
     def speed(self, total: int) -> Speed:
-        """From the first heartbeat that knows of records to the first that knows of all. A run too short for two such
-        heartbeats is taken from the last idle one on, which is too low rather than too high."""
+        """From the first heartbeat that knows of records to the first that knows of all. Of a short run the batches in
+        hand at the first are too large a part: it is taken from the last idle one on, too low rather than too high."""
         begun = next(i for i, sample in enumerate(self.samples) if sample.received > 0)
         ended = next(i for i, sample in enumerate(self.samples) if sample.received >= total)
-        first, last = self.samples[begun if ended > begun else max(0, begun - 1)], self.samples[ended]
+        first, last = self.samples[begun if ended - begun >= SHORT else max(0, begun - 1)], self.samples[ended]
         done = last.received - first.received
         return Speed(done / (last.at_s - first.at_s), done / max(last.cpu_s - first.cpu_s, 1e-3))
 
