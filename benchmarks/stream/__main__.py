@@ -58,7 +58,7 @@ FULL = Sizes(
     viewers=20_000,
     complete=True,
     latency_s=30.0,
-    held=(("trends", 10_000), ("trends", 100_000), ("sessions", 10_000), ("sessions", 50_000)),
+    held=(("trends", 10_000), ("trends", 100_000), ("sessions", 10_000), ("sessions", 100_000)),
     recovery_assets=1_000_000,
     faust_records=300_000,
 )
