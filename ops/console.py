@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_player import add_player
@@ -28,9 +30,21 @@ from cuepoint.ops.console_sampler import Sampler
 from cuepoint.ops.console_sessions import add_sessions
 from cuepoint.ops.settings import Settings
 
+_TEXTS = (".js", ".mjs", ".css", ".svg", ".ts")
+
 
 class BundledFiles(StaticFiles):
-    """Static files: those asked for with a digest (``?v=``) never change, others are checked again each time."""
+    """Static files: those asked for with a digest (``?v=``) never change, others are checked again each time. Texts are
+    sent gzipped to who takes it; clips and fonts are compressed already."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory)
+        self._gzipped = GZipMiddleware(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        whole = all(name != b"range" for name, _ in scope["headers"])
+        answer = self._gzipped if whole and scope["path"].endswith(_TEXTS) else super().__call__
+        await answer(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

@@ -8,7 +8,10 @@ import os
 import re
 from pathlib import Path
 
+import httpx
 import pytest
+
+from cuepoint.ops.console import BundledFiles
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "ops" / "static"
@@ -19,10 +22,21 @@ BUNDLED = {
 }
 
 
-def test_the_client_is_small() -> None:
+async def test_the_client_is_small_as_it_is_sent_and_clips_can_be_sought() -> None:
     client = (STATIC / "cuepoint-player.js").read_bytes()
     assert len(client) < 21_000
-    assert len(gzip.compress(client, 9)) < 10_000
+    files = httpx.ASGITransport(BundledFiles(directory=STATIC))
+    async with httpx.AsyncClient(transport=files, base_url="http://site") as site:
+        async with site.stream("GET", "/cuepoint-player.js", headers={"accept-encoding": "gzip"}) as sent:
+            raw = b"".join([part async for part in sent.aiter_raw()])
+        assert sent.headers["content-encoding"] == "gzip"
+        assert len(raw) < 10_000
+        assert gzip.decompress(raw) == client
+        plain = await site.get("/cuepoint-player.js", headers={"accept-encoding": "identity"})
+        assert plain.content == client
+        part = await site.get("/clips/spot.webm", headers={"range": "bytes=10-19"})
+        assert (part.status_code, len(part.content)) == (206, 10)
+        assert "content-encoding" not in (await site.get("/clips/spot.webm")).headers
 
 
 @pytest.mark.parametrize("name", ["cuepoint-player.js", "player-page.js", "player-vast.js", "player-hls.js"])
