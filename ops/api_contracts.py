@@ -193,3 +193,33 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["alive"] = "alive"
+
+
+class ViewerHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """``sums`` over the viewer's ended sessions; ``told``: what the next session begins with."""
+
+    viewer: str
+    sums: dict[str, float]
+    told: dict[str, float]
+    kept_days: int
+
+
+class Remaining(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the pseudonym stands until that ends by itself."""
+
+    place: str
+    until: str
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done. It names nobody: file it as it is. ``at``: ms since 1970; ``held_off_s``: for so long, what
+    sessions still open would add is dropped."""
+
+    viewer: str
+    at: int
+    counters: int
+    keys: int
+    sessions: int
+    events: int
+    held_off_s: int
+    remains: list[Remaining]

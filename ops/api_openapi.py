@@ -62,6 +62,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             {"name": "ads", "description": "Line items, and breaks as VAST, VMAP and HLS interstitials"},
             {"name": "reading", "description": "What was found and decided"},
             {"name": "webhooks", "description": "Alerts sent to subscribers, after Standard Webhooks 1.0.0"},
+            {"name": "viewers", "description": "What is kept of a viewer, told and erased"},
             {"name": "operations", "description": "Probes and metrics"},
         ],
     )

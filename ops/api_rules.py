@@ -21,7 +21,7 @@ from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import Problem
 from cuepoint.ops.api_rule_book import conflict, same_rule
 from cuepoint.schemas.codec import explain
-from cuepoint.schemas.errors import ContractError
+from cuepoint.schemas.errors import ContractError, Unavailable
 from cuepoint.schemas.rules import AdRule
 from cuepoint.streams.rule_store import RuleConflict
 
@@ -132,7 +132,10 @@ async def _warnings(parts: ApiParts, rule: AdRule) -> list[RuleWarning]:
     """What the rule cannot do because of other rules; of a draft, once it is active."""
     if rule.status == "retired":
         return []
-    others = await asyncio.to_thread(parts.rules.list, "active")
+    try:
+        others = await asyncio.to_thread(parts.rules.list, "active")
+    except Unavailable:
+        return [RuleWarning(field="$", reason="could not be held against the other rules: the database is away")]
     return [RuleWarning(field=field, reason=reason) for field, reason in warnings_of(rule, others)]
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from cuepoint.models.viewer_history import PSEUDONYM, viewer_key, viewer_stamps
 from cuepoint.ops.api_bodies import Json
+from cuepoint.ops.api_contracts import Erasure, Remaining, ViewerHistory
 from cuepoint.ops.api_openapi import described
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.schemas.topics import PLAYER_EVENTS
@@ -22,36 +23,6 @@ ViewerId = Annotated[
     str, Path(max_length=128, pattern=r"^[^\s\x00]+$", description="as the player sends it, or `p-...`")
 ]
 _log = logging.getLogger("cuepoint.audit")
-
-
-class ViewerHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """``sums`` over the viewer's ended sessions; ``told``: what the next session begins with."""
-
-    viewer: str
-    sums: dict[str, float]
-    told: dict[str, float]
-    kept_days: int
-
-
-class Remaining(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the pseudonym stands until that ends by itself."""
-
-    place: str
-    until: str
-
-
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done. It names nobody: file it as it is. ``at``: ms since 1970; ``held_off_s``: for so long, what
-    sessions still open would add is dropped."""
-
-    viewer: str
-    at: int
-    counters: int
-    keys: int
-    sessions: int
-    events: int
-    held_off_s: int
-    remains: list[Remaining]
 
 
 def viewers_router(parts: ApiParts) -> APIRouter:
