@@ -187,6 +187,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (Query(_rate("cuepoint_outside_ads_total", "code"), "{{code}}"),),
             "reqps",
         ),
+        Panel(
+            "Videos begun without facts",
+            "A second: nothing is stored of them, or it could not be read in time",
+            (
+                Query(f"sum(rate(cuepoint_unknown_videos_total[{RATE_WINDOW}]))", "without metadata"),
+                Query(f"sum(rate(cuepoint_unstamped_total[{RATE_WINDOW}]))", "without what is known"),
+            ),
+            "ops",
+        ),
     ),
     "HTTP": (
         Panel(
