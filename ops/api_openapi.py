@@ -89,12 +89,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    from cuepoint.ops.api_viewers import Erasure, ViewerHistory  # which itself is described by this module
-
     modules = (api_contracts, api_pages)
     named = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
     contracts = {AdRule, PreviewRequest, ExplainRequest, Trial, Overview, Video, Playlist, ExternalAsset, LineItem}
-    contracts |= {AssetForecast, Erasure, ViewerHistory}
+    contracts |= {AssetForecast}
     kinds = {kind for kind in named if issubclass(kind, msgspec.Struct)} | contracts
     _, schemas = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
     return schemas

@@ -218,6 +218,8 @@ def _two(place: Place, role: str, topic: Topic, prefix: str, total: int) -> floa
     cores = (place.worker_cores[0], place.other_cores[-1])
     with ours.workers(place, role, topic, prefix, f"{role}-two", cores, OPEN) as running:
         ours.until_received(place, running, total)
+        if not all(worker.received for worker in running):
+            raise RuntimeError("the log was over before both had begun")
         begun = max(next(s.at_s for s in worker.samples if s.received) for worker in running)
         ended = min(next(s.at_s for s in worker.samples if s.received == worker.received) for worker in running)
         done = sum(worker.received_at(ended) - worker.received_at(begun) for worker in running)
