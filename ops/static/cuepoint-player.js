@@ -1,6 +1,6 @@
 // Cuepoint's client for web players, without dependencies: docs/player.md. Types: cuepoint-player.d.ts.
 const BATCH = 100;
-const LEFT = "cuepoint.left"; // what a page that closed without a network had still to say
+const LEFT = "cuepoint.left"; // what a page closed offline had to say
 const OVERLAYS = "bug ticker banner context shadow floating expanding wallpaper pop_up pop_under skin map curtain".split(" ");
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const on = (target, names, heard, signal) => names.split(" ").forEach((name) => target.addEventListener(name, heard, { signal }));
@@ -347,6 +347,7 @@ export class CuepointPlayer extends EventTarget {
         if (!box.isConnected) return;
         clearTimeout(late);
         this.#tell(line, event, kind);
+        film.ontimeupdate = null; // then silence
         film.removeAttribute("src");
         box.remove();
         this.#emit("adend", line);
