@@ -20,6 +20,7 @@ from cuepoint.schemas.playback import AdDecision
 from cuepoint.schemas.topics import AD_DECISIONS, DEAD_AD_DECISIONS, PLAYER_EVENTS, Topic
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.processor import StateLost
 
 
 class Counters(Protocol):
@@ -68,12 +69,16 @@ class _Count(ABC):
 
     async def process(self, batch: Batch) -> Sequence[Outgoing]:
         """Count the batch; raises Unavailable where the store does not answer, and can be called again with the
-        batch."""
+        batch, and StateLost where the store lacks what the restored state takes for counted."""
         held = self._held.get(batch.partition)
         if held is None:
             held = self._held[batch.partition] = _Held(self._new())
         if held.counted is None:
             held.counted = await self._counters.position(self.name, batch.topic, batch.partition)
+            if held.counted < held.next_offset - 1:  # emptied since the state was restored
+                raise StateLost(
+                    f"counts of {batch.topic}[{batch.partition}] end at {held.counted}, the state after them"
+                )
         start = sum(1 for offset in batch.offsets if offset < held.next_offset)
         split = max(start, sum(1 for offset in batch.offsets if offset <= held.counted))
         if split > start:

@@ -13,6 +13,7 @@ from cuepoint.schemas.errors import SnapshotError, Unavailable
 from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.rules import AdFormat, Every
 from cuepoint.schemas.topics import DEAD_AD_DECISIONS
+from cuepoint.streams.processor import StateLost
 
 DAY = "2023-11-14"
 
@@ -152,6 +153,24 @@ async def test_after_a_crash_the_replay_counts_only_what_the_store_lacks(snapsho
     assert await restarted.position("t", 0) == 11
     await restarted.process(batch(events[snapshot_at:], first=snapshot_at))
     assert store.sums.increments == calm.sums.increments
+
+
+async def test_a_store_emptied_after_the_snapshot_was_taken_up_is_not_taken_for_counted() -> None:
+    """Seen in chaos: Redis came back empty between the look at its offset and the first batch."""
+    events, store = viewing(), Store()
+    earlier = CountEvents(store)
+    await earlier.process(batch(events[:20]))
+    snapshot, store = earlier.snapshot(0), Store()
+    counting = CountEvents(store)
+    counting.restore(0, snapshot)
+    with pytest.raises(StateLost, match="end at -1"):
+        await counting.process(batch(events[20:], first=20))
+    assert store.offsets == {}
+    counting.restore(0, None)  # what a lane does then
+    await counting.process(batch(events))
+    whole = Store()
+    await CountEvents(whole).process(batch(events))
+    assert store.sums.increments == whole.sums.increments
 
 
 async def test_a_partition_counted_elsewhere_ends_the_worker() -> None:
