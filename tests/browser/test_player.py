@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from api_server import KEYS
 from console_server import serve
 from player_site import EVIL, fill
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from pydantic import SecretStr
 from stream_helpers import child, environment, read_topic, wait_until
 
@@ -133,10 +134,14 @@ def watch(browser: Any, player_site: Any) -> Iterator[Callable[..., Watching]]:
     url, settings = player_site
     contexts = []
 
-    def opened(video: str, query: str = "", script: str = "") -> Watching:
+    def opened(
+        video: str, query: str = "", script: str = "", answers: Mapping[str, Callable[[Route], None]] | None = None
+    ) -> Watching:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         contexts.append(context)
         page = context.new_page()
+        for address, answer in (answers or {}).items():
+            page.route(re.compile(address), answer)
         if script:
             page.add_init_script(script)
             with page.expect_console_message(lambda message: message.text == "tried"):
@@ -240,6 +245,42 @@ def test_without_network_nothing_is_lost_and_a_long_stay_is_rewarded(watch: Call
     first, second = (each["position_s"] for each in decided)  # the longer the session, the rarer the ads
     assert second - first > 1.5 * first
     expect(seen.page.locator("#log")).to_contain_text(f"decision {len(decided)}")  # the stream has come back
+
+
+def test_without_a_stream_it_polls_and_neither_a_broken_ad_nor_an_old_token_holds_it_up(
+    watch: Callable[..., Watching],
+) -> None:
+    tokens: list[str] = []
+    refusals = iter([401])
+
+    def counted(route: Route) -> None:
+        tokens.append(route.request.url)
+        route.continue_()
+
+    def refused_once(route: Route) -> None:
+        status = next(refusals, 0)
+        route.fulfill(status=status) if status else route.continue_()
+
+    seen = watch(
+        "film",
+        answers={
+            r"/player/session": counted,
+            r"/v1/events\?": refused_once,
+            r"/decisions/stream": lambda route: route.fulfill(status=503),
+            r"/clips/bumper\.webm": lambda route: route.fulfill(status=404),
+        },
+    )
+    seen.js("video.addTextTrack('captions', 'words', 'en').mode = 'showing'; player.play()")
+    seen.until("!video.paused && video.currentTime > 0.5")
+    assert seen.ad("bumper").count() == 0
+    assert ("ad_failed", "pre") in [(each["kind"], each.get("rule_id")) for each in seen.until_told("ad_failed")]
+    assert "pre" in [each["rule_id"] for each in seen.until_told("error", topic=AD_EVENTS) if each["kind"] == "error"]
+    seen.js("video.muted = true")
+    ticker = seen.ad("ticker").locator(".cp-visit")
+    expect(ticker).to_be_visible()
+    assert ticker.evaluate("(text) => getComputedStyle(text).animationName") == "none"  # motion is not wanted
+    assert seen.js("return video.textTracks[0].mode") == "showing"
+    assert len(tokens) == 2
 
 
 def test_a_page_that_closes_tells_its_last_events(watch: Callable[..., Watching]) -> None:
