@@ -21,6 +21,7 @@ from cuepoint.ops.console_asset import add_asset
 from cuepoint.ops.console_changes import add_change_list
 from cuepoint.ops.console_consumption import add_consumption
 from cuepoint.ops.console_faults import add_faults
+from cuepoint.ops.console_line_items import add_line_items
 from cuepoint.ops.console_overview import add_overview
 from cuepoint.ops.console_pages import STATIC, render
 from cuepoint.ops.console_quarantine import add_quarantine
@@ -89,6 +90,7 @@ def mount_console(app: FastAPI, settings: Settings, parts: ApiParts) -> None:
     add_quarantine(router, parts)
     add_sessions(router, parts)
     add_rules(router, parts)
+    add_line_items(router, parts)
     add_faults(router, parts)
     add_player(router, parts)
     app.include_router(router)

@@ -27,6 +27,7 @@ PAGES = (
     ("Quarantine", "/quarantine", "u", "quarantine"),
     ("Sessions", "/sessions", "s", "sessions"),
     ("Rules", "/rules", "r", "rules"),
+    ("Line items", "/line-items", "i", "line items"),
     ("Player", "/player", "w", "player"),
     ("Dead letters", "/dead-letters", "d", "dead"),
 )

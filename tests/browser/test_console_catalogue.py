@@ -1,4 +1,4 @@
-"""Reports, quarantine and consumption: what came, what waits, what was listened to."""
+"""Reports, quarantine, consumption and line items: what came, what waits, what was listened to, what was delivered."""
 
 from __future__ import annotations
 
@@ -64,3 +64,17 @@ def test_consumption_of_an_asset_by_any_dimension(open_page: Callable[..., Any])
         page.get_by_role("link", name="Export CSV").click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
     assert (len(rows), rows[0]) == (40, {"day": "2019-02-09", "playlist": "2180", "library": "600"})
+
+
+def test_line_items_tell_what_was_delivered_and_what_became_of_it(open_page: Callable[..., Any]) -> None:
+    page = open_page("/line-items").page
+    cells = page.locator("tbody tr").locator("td").all_inner_texts()
+    assert [cell.split("\n")[0] for cell in cells[2:]] == ["always", "Active", "2", "8", "8"]
+    page.get_by_role("link", name="Toys in December").click()
+    page.wait_for_url("**/line-items/toys")
+    expect(page.get_by_text("2 impressions of 8 (25.0 %), at most 8 by now")).to_be_visible()
+    days = page.locator("section[aria-labelledby=days-title] tbody tr").all_inner_texts()
+    assert [day.split("\t") for day in days] == [
+        ["21 Nov 2026", "1", "0", "1", "0", "0"],
+        ["20 Nov 2026", "1", "1", "0", "0", "0"],
+    ]

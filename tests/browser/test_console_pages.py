@@ -24,6 +24,8 @@ PAGES = (
     "/sessions/ended-1",
     "/rules",
     "/rules/paced",
+    "/line-items",
+    "/line-items/toys",
     "/dead-letters",
     "/login",
 )
@@ -60,7 +62,7 @@ def test_hostile_title_is_shown_as_text(open_page: Callable[..., Any]) -> None:
 
 
 def test_unknown_page_and_asset_say_so(open_page: Callable[..., Any]) -> None:
-    kinds = ("assets", "sessions", "rules", "changes", "consumption")
+    kinds = ("assets", "sessions", "rules", "line-items", "changes", "consumption")
     for path in ("/no-such-page", *(f"/{kind}/none" for kind in kinds)):
         watched = open_page(path)
         expect(watched.page.locator("h1")).to_have_text("Not found")
@@ -76,6 +78,7 @@ def test_empty_console_says_what_to_do(open_page: Callable[..., Any], bare_conso
         ("/quarantine", "Nothing waits"),
         ("/sessions", "No sessions yet"),
         ("/rules", "No rules yet"),
+        ("/line-items", "No line items yet"),
         ("/dead-letters", "No dead letters"),
     ):
         page = open_page(path, base=bare_console.url).page
@@ -96,6 +99,7 @@ def test_broken_stores_are_said_and_the_pages_stay(open_page: Callable[..., Any]
         "/consumption/song-1",
         "/sessions",
         "/rules",
+        "/line-items",
         "/dead-letters",
         "/assets/song-1",
     ):

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from cuepoint.agents.store_consumption import StoreConsumption
 from cuepoint.ops.consumption_parts import consumption_writer
 from cuepoint.ops.settings import Settings
+from cuepoint.schemas.ads import AdEvent, AdEventKind, Creative, LineItem
 from cuepoint.schemas.base import Contract
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.opportunities import (
@@ -33,6 +34,7 @@ from cuepoint.schemas.quarantine import Quarantined
 from cuepoint.schemas.rules import AdFormat, AdRule, AtStart, Compare, SessionPaced
 from cuepoint.schemas.topics import (
     AD_DECISIONS,
+    AD_EVENTS,
     ASSET_DAYS,
     ASSETS,
     CHANGES,
@@ -45,7 +47,9 @@ from cuepoint.schemas.topics import (
     Topic,
 )
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, ReportWithdrawn
+from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.database import open_engine
+from cuepoint.streams.document_store import ORDERS, DocumentStore
 from cuepoint.streams.heartbeats import Heartbeat, write
 from cuepoint.streams.history import HistoryWriter
 from cuepoint.streams.history_rows import Recorded
@@ -344,4 +348,36 @@ def fill(console: Console) -> None:
         AdRule(rule_id="evil-rule", name=EVIL, insertion=AtStart(), status="draft"),
     ):
         rules.mark_published(rules.put(rule, 0))
+    fill_line_items(console, DocumentStore(engine))
     engine.dispose()
+
+
+def fill_line_items(console: Console, documents: DocumentStore) -> None:
+    """One with a goal and ads that were shown, skipped and seen whole."""
+    creative = Creative(creative_id="toys-15", length_s=15, title=EVIL, image_url="http://site/toys.png")
+    toys = LineItem(line_item_id="toys", name="Toys in December", advertiser=EVIL, creatives=[creative], impressions=8)
+    stored, _ = documents.put(ORDERS, toys, None, now_ms())
+    documents.mark_published([(ORDERS, stored)])
+    day_ms = int(dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC).timestamp() * 1000)
+    told: list[tuple[int, AdEventKind]] = [(0, "impression"), (0, "complete"), (1, "impression"), (1, "skip")]
+    console.record(
+        AD_EVENTS,
+        *(
+            AdEvent(
+                event_id=f"{number}:{kind}",
+                session_id="ended-1",
+                kind=kind,
+                at=day_ms + number * 86_400_000,
+                break_id="b",
+                line_item_id="toys",
+            )
+            for number, kind in told
+        ),
+    )
+
+    async def delivered() -> None:
+        redis = Redis.from_url(console.settings.redis_url.get_secret_value())
+        await AdStore(redis, ttl_s=600, reserve_ms=1000).restore({"toys": 2})
+        await redis.aclose()
+
+    in_thread(delivered)
