@@ -74,14 +74,18 @@ def test_a_broker_that_is_away_does_not_end_the_looking(settings: Settings, capl
     with pytest.raises(Unavailable):
         asyncio.run(fit_if_due(away, 0.0, 1e9))
 
+    def said() -> list[str]:
+        """Of the looking itself: a slow machine makes others speak, too."""
+        return [each.getMessage() for each in caplog.records if each.name == "cuepoint.ops.fit_cadence"]
+
     async def looks() -> None:
         task = asyncio.create_task(fit_when_due(away))
         async with asyncio.timeout(60):
-            while len(caplog.records) < 2:  # noqa: ASYNC110 - a log has no event
+            while len(said()) < 2:  # noqa: ASYNC110 - a log has no event
                 await asyncio.sleep(0.02)
         assert not task.done()
         task.cancel()
         await asyncio.wait([task])
 
     asyncio.run(looks())
-    assert {"could not be fitted" in record.getMessage() for record in caplog.records} == {True}
+    assert all("could not be fitted" in each for each in said())
