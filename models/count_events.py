@@ -135,9 +135,12 @@ class DecisionCounter:
         """The increments of these decisions, in the order of the log."""
         tally = Tally()
         for decision in decisions:
-            if decision.session_id not in self.last and decision.decided_at + FORGET_MS < self.clock:
-                continue
-            number, _ = self.last.pop(decision.session_id, (0, 0))
+            number, seen_at = self.last.get(decision.session_id, (0, 0))
+            if seen_at + FORGET_MS < self.clock:  # forgotten, whether or not a batch has ended since
+                if decision.decided_at + FORGET_MS < self.clock:
+                    continue
+                number = 0
+            self.last.pop(decision.session_id, None)
             self.clock = max(self.clock, decision.decided_at)
             self.last[decision.session_id] = (max(number, decision.number), self.clock)
             if decision.number > number:
