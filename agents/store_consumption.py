@@ -49,6 +49,7 @@ class _Part:
         self.rows: list[Row] = []
         self.marks: list[Mark] = []
         self.letters: list[Outgoing] = []
+        self.untold = False  # whether letters were returned of which nobody knows that they arrived
         self.flushed_s = now_s
 
 
@@ -86,11 +87,16 @@ class StoreConsumption:
         async with self._turn:
             return await asyncio.to_thread(self._process, batch)
 
+    def told(self, partition: int) -> None:
+        """The letters of the partition's last batch arrived: it may be stored."""
+        if (part := self._parts.get(partition)) is not None:
+            part.untold = False
+
     async def flush(self, *, only_due: bool = True) -> None:
-        """Store what has waited long enough (or all of it)."""
+        """Store what has waited long enough (or all of it), but no batch whose letters may not have arrived."""
         async with self._turn:
             for number, part in list(self._parts.items()):
-                if not only_due or self._due(part):
+                if not part.untold and (self._due(part) or not only_due):
                     try:
                         await asyncio.to_thread(self._flush, number, part)
                     except StateLost:
@@ -100,6 +106,9 @@ class StoreConsumption:
         part = self._parts.get(batch.partition)
         if part is None:
             raise StateLost("its consumption was taken over by another worker")
+        part.untold = False  # a lane goes on when all before has arrived
+        if self._due(part):
+            self._flush(batch.partition, part)
         if part.last is None or batch.last > part.last:
             new = batch if part.last is None else batch.since(part.last + 1)
             for i, value in enumerate(new.values):
@@ -111,10 +120,10 @@ class StoreConsumption:
                     fault = self._take(part, batch.partition, new.offsets[i], message)
                 if fault is not None:
                     part.letters.append(_letter(new, i, fault))
+                part.last = new.offsets[i]  # the store may fail to answer about the next one
             part.last = batch.last
-        if self._due(part):
-            self._flush(batch.partition, part)
         letters, part.letters = part.letters, []
+        part.untold = bool(letters)
         return letters
 
     def _take(self, part: _Part, number: int, offset: int, message: _Message) -> Refusal | None:

@@ -48,7 +48,8 @@ return new
 # KEYS: offsets. ARGV: field, the offset expected, the new one. -1: it is another, and lower than the new one.
 _ADVANCE = """
 local stored = redis.call('HGET', KEYS[1], ARGV[1]) or '-1'
-if stored ~= ARGV[2] then return tonumber(stored) >= tonumber(ARGV[3]) and 0 or -1 end
+if tonumber(stored) >= tonumber(ARGV[3]) then return 0 end
+if stored ~= ARGV[2] then return -1 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """
@@ -97,7 +98,7 @@ class DecisionFeed:
             raise Unavailable(f"Redis does not answer: {error}") from error
         if outcome < 0:
             raise StateLost(f"Redis lost decisions of {topic}[{partition}]: it should stand at {expected}")
-        self._known[field] = last
+        self._known[field] = max(last, expected)
 
     async def position(self, topic: str, partition: int) -> int:
         """The last offset that is in; -1 for none."""

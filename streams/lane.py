@@ -15,6 +15,7 @@ from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Encoded, Outgoing
 from cuepoint.streams.processor import (
     ArchivingProcessor,
+    GatheringProcessor,
     Processor,
     StatefulProcessor,
     StateLost,
@@ -78,6 +79,7 @@ class Lane:
             monotonic(),
         )  # the last offset the agent's store must hold; when it was asked
         self._stateful = is_stateful(agent)
+        self._told = agent.told if isinstance(agent, GatheringProcessor) else None
 
     def __str__(self) -> str:
         return f"{self.agent.name} on {self.topic}[{self.partition}]"
@@ -128,8 +130,10 @@ class Lane:
         position = await self._persevere(self._stored_position)
         if is_stateful(self.agent):
             position = self._restore(self.agent, position)
-        elif position is None and not isinstance(self.agent, StoringProcessor):
-            position = await self._persevere(lambda: self._parts.log.committed(self.topic, self.partition))
+        elif position is not None or not isinstance(self.agent, StoringProcessor):
+            # A store may hold a batch whose messages were not acknowledged: those begin at what is committed.
+            committed = await self._persevere(lambda: self._parts.log.committed(self.topic, self.partition))
+            position = committed if position is None or committed is None else min(position, committed)
         if position is None:
             position = await self._persevere(lambda: self._parts.log.earliest(self.topic, self.partition))
         self.done = self.covered = position
@@ -184,12 +188,13 @@ class Lane:
         if self._missing:
             await self._rewind()
             return None
+        held = max(self.done, self._stored + 1)
+        if batch.last < held and 0 <= batch.end < held:
+            raise SnapshotError(
+                f"{self}: the log ends at {batch.end}, but the stored state stands for all below {held}: the "
+                "broker lost its log. Remove the state of the old log, or give the new one its own CUEPOINT_LOG_ID"
+            )
         if batch.last < self.done:
-            if 0 <= batch.end < self.done:
-                raise SnapshotError(
-                    f"{self}: the log ends at {batch.end}, but the stored state stands for all below {self.done}: the "
-                    "broker lost its log. Remove the state of the old log, or give the new one its own CUEPOINT_LOG_ID"
-                )
             return None
         return batch if batch.first == self.done else batch.since(self.done)
 
@@ -228,8 +233,10 @@ class Lane:
         if len(batch):
             produced = await self._persevere(lambda: self.agent.process(batch))
             await self._persevere(lambda: self._parts.deliver(self.agent.name, batch, produced))
+            if self._told is not None:
+                self._told(self.partition)
             metrics.BATCH_SECONDS.labels(self.agent.name).observe(monotonic() - started)
-            self._stored, self._looked_at = batch.last, monotonic()
+            self._stored, self._looked_at = max(self._stored, batch.last), monotonic()
         self.done = batch.last + 1
         self._dirty = False
         if not self._stateful:

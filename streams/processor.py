@@ -46,9 +46,18 @@ class ArchivingProcessor(Processor, Protocol):
 
 @runtime_checkable
 class StoringProcessor(Processor, Protocol):
-    """Keeps, in the store it writes to, the offset of the last record that is in there."""
+    """Keeps, in the store it writes to, the offset of the last record that is in there. One without a state may be
+    handed again what is in there: it stores nothing of that, and returns its messages again."""
 
     async def position(self, topic: str, partition: int) -> int | None: ...
+
+
+@runtime_checkable
+class GatheringProcessor(StoringProcessor, Protocol):
+    """Stores later what it gathers, and may not store a batch whose messages are not acknowledged: is told when they
+    are."""
+
+    def told(self, partition: int) -> None: ...
 
 
 def is_stateful(agent: Processor) -> TypeGuard[StatefulProcessor]:

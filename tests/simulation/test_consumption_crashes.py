@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consumption_feed import DAY, Feed, amendment, cell, report, withdrawal
+from consumption_feed import DAY, Feed, amendment, batch_of, cell, report, withdrawal
 
 from cuepoint.schemas.errors import Unavailable
+from cuepoint.schemas.topics import CONSUMPTION
 from cuepoint.streams.consumption_upkeep import Upkeep, UpkeepOptions
 from cuepoint.streams.consumption_writer import ConsumptionWriter
 from cuepoint.streams.processor import StateLost
@@ -115,6 +116,47 @@ def test_a_partition_that_another_worker_took_over_is_not_written_twice(tmp_path
     ours.agent = stuck
     ours.run()
     assert theirs.visible() == {("a", "dsp1", "2026-03-02"): 3}
+
+
+async def test_nothing_is_stored_before_its_dead_letters_arrived(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    messages = [*report([cell("a", 3)]), cell("stray", 1, dsp="nobody")]
+    assert await feed.agent.position(CONSUMPTION.name, 0) is None
+    [letter] = await feed.agent.process(batch_of(messages))
+    await feed.agent.flush(only_due=False)
+    feed.restart()
+    assert await feed.agent.position(CONSUMPTION.name, 0) is None  # killed now, all of it is read and told again
+    assert await feed.agent.process(batch_of(messages)) == [letter]
+    feed.agent.told(0)
+    await feed.agent.flush()
+    assert feed.visible() == {("a", "dsp1", "2026-03-02"): 3}
+
+
+async def test_a_database_that_is_away_in_the_midst_of_a_batch_counts_nothing_twice(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    writer, failures = ConsumptionWriter(feed.catalogue, feed.files), [2]
+
+    class Moody:
+        """Answers every question but the second."""
+
+        def settled(self, partition: int, key: Any) -> int:
+            failures[0] -= 1
+            if failures[0] == 0:
+                raise Unavailable("away")
+            return writer.settled(partition, key)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(writer, name)
+
+    feed.restart(Moody())
+    first, second = report([cell("a", 3), cell("a", 4)]), report([cell("b", 5)], dsp="dsp2")
+    messages = [*first[:2], *second, *first[2:]]
+    await feed.agent.position(CONSUMPTION.name, 0)
+    with pytest.raises(Unavailable):
+        await feed.agent.process(batch_of(messages))
+    assert await feed.agent.process(batch_of(messages)) == []
+    await feed.agent.flush()
+    assert feed.visible() == {("a", "dsp1", "2026-03-02"): 7, ("b", "dsp2", "2026-03-02"): 5}
 
 
 class Unanswering:

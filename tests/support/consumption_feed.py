@@ -109,6 +109,7 @@ class Feed:
         while at + 1 < len(log):
             batch = batch_of(log[at + 1 : at + 1 + next(sizes or _ALL)], at + 1, partition)
             letters += [each.message for each in await self.agent.process(batch)]
+            self.agent.told(partition)
             at = batch.last
         await self.agent.flush(only_due=False)
         return letters

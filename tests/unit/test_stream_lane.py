@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from cuepoint.schemas.errors import SnapshotError, Unavailable
 from cuepoint.schemas.topics import TREND_RECORDS
+from cuepoint.schemas.trends import TrendRecord
 from cuepoint.streams import lane as lane_module
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.lane import Lane, LaneParts
@@ -121,6 +123,67 @@ async def test_a_store_that_lost_all_while_nothing_came_is_filled_again(
         await lane.put(batch(0, 9))
         await until(lambda: lane.done == 10)
     assert agent.offsets == [*range(10), *range(10)]
+
+
+class Telling(Storing):
+    """Has a message about every record; stores as ``Storing`` does."""
+
+    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+        await super().process(batch)
+        record = TrendRecord(asset_id="a", dsp="d", day=dt.date(2026, 1, 1), count=1)
+        return [Outgoing(TREND_RECORDS, "a", record, str(offset)) for offset in batch.offsets]
+
+
+async def test_what_was_stored_and_not_told_before_a_crash_is_told_after_it(tmp_path: Path) -> None:
+    agent, told = Telling(), list[str]()
+
+    async def crash(_agent: str, batch: Batch, _produced: Sequence[Outgoing]) -> None:
+        if batch.last >= 5:
+            raise ZeroDivisionError
+
+    async def tell(_agent: str, _batch: Batch, produced: Sequence[Outgoing]) -> None:
+        told.extend(outgoing.id for outgoing in produced)
+
+    with pytest.raises(ZeroDivisionError):
+        async with running(agent, MemoryLog(), tmp_path, deliver=crash) as lane:
+            await lane.put(batch(0, 4))
+            await lane.put(batch(5, 9))
+            await until(lambda: agent.held == 9)
+    log = MemoryLog(committed=5)
+    async with running(agent, log, tmp_path, deliver=tell) as lane:
+        assert log.reads_from == 5
+        await lane.put(batch(5, 9))
+        await until(lambda: lane.done == 10)
+    assert told == ["5", "6", "7", "8", "9"]
+
+
+@pytest.mark.parametrize("committed", [None, 0, 30])
+async def test_a_log_that_lost_what_is_stored_is_refused(tmp_path: Path, committed: int | None) -> None:
+    agent = Storing()
+    agent.held = 40
+    with pytest.raises(SnapshotError, match="the log ends at 20, but the stored state stands for all below 41"):
+        async with running(agent, MemoryLog(committed=committed), tmp_path) as lane:
+            await lane.put(batch(0, 19, end=20))
+            await asyncio.sleep(0)
+            await until(lambda: lane._closing or agent.offsets or lane.end == 20)
+    assert agent.offsets == []
+
+
+async def test_one_that_gathers_is_told_when_its_messages_arrived(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Gathering(Telling):
+        def told(self, partition: int) -> None:
+            said.append(f"told {partition}")
+
+    async def arrive(_agent: str, batch: Batch, _produced: Sequence[Outgoing]) -> None:
+        said.append(f"arrived {batch.last}")
+
+    async with running(Gathering(), MemoryLog(), tmp_path, deliver=arrive) as lane:
+        await lane.put(batch(0, 4))
+        await lane.put(batch(5, 9))
+        await until(lambda: lane.done == 10)
+    assert said == ["arrived 4", "told 0", "arrived 9", "told 0"]
 
 
 @settings(max_examples=40, deadline=None)
