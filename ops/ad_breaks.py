@@ -12,6 +12,7 @@ from cuepoint.models.break_plan import PlannedBreak, plan_breaks
 from cuepoint.models.line_item_select import Slot, eligible, hls_url
 from cuepoint.models.vast_document import OVERLAY_TYPES
 from cuepoint.models.vast_read import ForeignAd, Trackers
+from cuepoint.ops.ad_handout import HandOut, Taker
 from cuepoint.ops.outside_ads import OutsideAds
 from cuepoint.ops.settings import Settings
 from cuepoint.ops.viewer_stamps import Watched, read_watched
@@ -81,11 +82,17 @@ _filled = msgspec.json.Decoder(Filled).decode
 class AdBreaks:
     """Any replica serves any session: what one must remember is in Redis. Methods raise Unavailable."""
 
-    def __init__(
-        self, settings: Settings, documents: DocumentStore, rules: RuleStore, store: AdStore, feed: DecisionFeed
+    def __init__(  # noqa: PLR0917
+        self,
+        settings: Settings,
+        documents: DocumentStore,
+        rules: RuleStore,
+        store: AdStore,
+        handout: HandOut,
+        feed: DecisionFeed,
     ) -> None:
         self._settings, self._documents, self._rules, self._store = settings, documents, rules, store
-        self._feed = feed
+        self._handout, self._feed = handout, feed
         self._outside = OutsideAds(settings)
         self._known: tuple[float, list[AdRule], list[LineItem]] = (float("-inf"), [], [])
 
@@ -143,8 +150,9 @@ class AdBreaks:
             return theirs
         now_ms = _now_ms()
         candidates = eligible(items, slot, facts, now_ms)
-        viewer = promise.viewer or session_id
-        chosen = await self._store.take(candidates, slot, viewer, f"{session_id}:{break_id}", now_ms)
+        decision_id = decision.decision_id if decision is not None else ""
+        taker = Taker(session_id, break_id, promise.rule_id, decision_id, promise.viewer)
+        chosen = await self._handout.take(candidates, slot, taker, now_ms)
         if not chosen and outside and not self._settings.ad_server_first:
             return await self._theirs(promise, slot)
         return [

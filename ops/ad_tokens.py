@@ -9,6 +9,7 @@ import msgspec
 
 from cuepoint.models.vast_document import Tracking
 from cuepoint.ops.api_auth import Signer, unauthorised
+from cuepoint.streams.ad_counters import reservation_of
 
 _PURPOSE = "ad-tracking"
 
@@ -29,7 +30,7 @@ class AdClaim(msgspec.Struct, frozen=True, array_like=True):
     @property
     def reservation(self) -> str:
         """Under which the impression was reserved."""
-        return f"{self.session_id}:{self.break_id}"
+        return reservation_of(self.session_id, self.break_id)
 
 
 _decode = msgspec.json.Decoder(AdClaim).decode

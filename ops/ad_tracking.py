@@ -17,11 +17,12 @@ from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import PlayerEvent, PlayerEventKind
 from cuepoint.schemas.rules import AdType
 from cuepoint.schemas.topics import AD_EVENTS, PLAYER_EVENTS
+from cuepoint.streams.ad_counters import AdCounters
 from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.outgoing import Outgoing
-from cuepoint.streams.producer import AsyncProducer
+from cuepoint.streams.producer import AsyncProducer, Placed
 
-_KINDS = frozenset(get_args(AdEventKind))
+_KINDS = frozenset(get_args(AdEventKind)) - {"handed_out"}  # which we tell ourselves
 _OF_BREAK = frozenset(("error", "break_start", "break_end", "break_error"))
 _AS_SESSION: dict[str, PlayerEventKind] = {
     "start": "ad_started",
@@ -37,8 +38,11 @@ _HEADERS = {"cache-control": "no-store", "access-control-allow-origin": "*"}
 class AdTracking:
     """Methods raise Unavailable; then the player may tell it again."""
 
-    def __init__(self, store: AdStore, producer: AsyncProducer, tokens: AdTokens, stamps: EventStamps) -> None:
-        self._store, self._producer, self._tokens, self._stamps = store, producer, tokens, stamps
+    def __init__(
+        self, store: AdStore, counters: AdCounters, producer: AsyncProducer, tokens: AdTokens, stamps: EventStamps
+    ) -> None:
+        self._store, self._counters, self._producer = store, counters, producer
+        self._tokens, self._stamps = tokens, stamps
 
     async def hear(self, event: str, token: str, code: str) -> Response:
         """A pixel, once the broker has the event. Raises 401 for a forged token, 404 for an event there is not, 409 for
@@ -49,13 +53,16 @@ class AdTracking:
         mark = f"{claim.break_id}:{claim.slot}:{event}"
         if not await self._store.first_time(claim.session_id, mark):
             raise Problem(409, "told-before", "This was told before, and counts once.")
+        placed: Placed = {}
         try:
-            await self._producer.deliver(await self._messages(claim, cast(AdEventKind, event), code))
+            await self._producer.deliver(await self._messages(claim, cast(AdEventKind, event), code), placed=placed)
         except Unavailable:
             await self._store.unheard(claim.session_id, mark)
             raise
         if event == "impression" and claim.line_item_id:
-            await self._store.confirm(claim.line_item_id, claim.reservation)
+            (place,) = (place for place in placed.items() if place[0][0].endswith(AD_EVENTS.name))
+            (_, partition), offset = place
+            await self._counters.confirm(claim.line_item_id, claim.reservation, partition, offset)
         return Response(_PIXEL, media_type="image/gif", headers=_HEADERS)
 
     async def begin(self, session_id: str, watching: Watching) -> None:

@@ -18,6 +18,7 @@ from cuepoint.models.vast_document import InlineAd, vast_document
 from cuepoint.models.vast_times import clock
 from cuepoint.models.vmap_document import VmapBreak, vmap_document
 from cuepoint.ops.ad_breaks import AdBreaks, Filled, Watching
+from cuepoint.ops.ad_handout import HandOut
 from cuepoint.ops.ad_tokens import AdClaim, AdTokens
 from cuepoint.ops.ad_tracking import AdTracking
 from cuepoint.ops.api_bodies import Json
@@ -71,9 +72,10 @@ def _pseudonymous(parts: ApiParts, wanted: Watching) -> Watching:
 def ads_router(parts: ApiParts) -> APIRouter:
     """The routes of breaks, manifests and tracking."""
     router = APIRouter(tags=["ads"])
-    breaks = AdBreaks(parts.settings, parts.documents, parts.rules, parts.ads, parts.decisions)
+    handout = HandOut(parts.ad_counters, parts.producer)
+    breaks = AdBreaks(parts.settings, parts.documents, parts.rules, parts.ads, handout, parts.decisions)
     tokens = AdTokens(parts.access.signer, parts.settings.session_token_s)
-    tracking = AdTracking(parts.ads, parts.producer, tokens, parts.stamps)
+    tracking = AdTracking(parts.ads, parts.ad_counters, parts.producer, tokens, parts.stamps)
     _add_vmap(router, parts, breaks, tokens, tracking)
     _add_breaks(router, parts, breaks, tokens)
     _add_hls(router, parts, breaks, tracking)

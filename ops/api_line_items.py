@@ -35,7 +35,7 @@ def line_items_router(parts: ApiParts) -> APIRouter:
         """Impressions made; those reserved besides; how many the pacing allows by now; by day: impressions, quartiles,
         skips, clicks, errors."""
         item = await asyncio.to_thread(found_document, parts, ORDERS, line_item_id)
-        made, served = await parts.ads.delivery(line_item_id)
+        made, served = await parts.ad_counters.delivery(line_item_id)
         allowed = quota_of(item, time.time_ns() // 1_000_000)
         days = await asyncio.to_thread(deliveries_of, parts.engine, line_item_id)
         told = {str(day): events for day, events in days.items()}

@@ -22,6 +22,7 @@ from cuepoint.ops.settings import Settings
 from cuepoint.ops.viewer_names import Pseudonyms
 from cuepoint.ops.viewer_stamps import ViewerStamps
 from cuepoint.schemas.errors import CuepointError
+from cuepoint.streams.ad_counters import AdCounters
 from cuepoint.streams.ad_store import AdStore
 from cuepoint.streams.consumption_store import ConsumptionStore
 from cuepoint.streams.database import open_engine, upgrade
@@ -55,6 +56,7 @@ class ApiParts:
     forecasts: AssetForecasts
     documents: DocumentStore
     ads: AdStore
+    ad_counters: AdCounters
     document_publisher: DocumentPublisher
     stamps: EventStamps
     pseudonyms: Pseudonyms
@@ -87,7 +89,7 @@ class ApiParts:
                     migrated = True
                 await self.publisher.publish_waiting()
                 await self.document_publisher.publish_waiting()
-                await recount(self.settings, self.engine, self.ads)
+                await recount(self.settings, self.engine, self.ad_counters)
             except CuepointError as error:
                 _log.warning("upkeep: %s; trying again", error)
             except Exception:
@@ -114,7 +116,7 @@ def make_parts(settings: Settings) -> ApiParts:
     )
     rules, documents = RuleStore(engine), DocumentStore(engine)
     history, counters = HistoryReader(engine), RedisCounters(redis, settings.log_id)
-    ads = AdStore(redis, settings.decision_ttl_s, int(settings.ad_reservation_s * 1000))
+    ads = AdStore(redis, settings.decision_ttl_s)
     return ApiParts(
         settings=settings,
         redis=redis,
@@ -130,6 +132,7 @@ def make_parts(settings: Settings) -> ApiParts:
         consumption=consumption_store(settings, engine),
         documents=documents,
         ads=ads,
+        ad_counters=AdCounters(redis, int(settings.ad_reservation_s * 1000), settings.log_id),
         pseudonyms=Pseudonyms(settings),
         document_publisher=DocumentPublisher(documents, producer),
         stamps=EventStamps(settings, documents, engine, counters, ViewerStamps(settings, counters, ads)),

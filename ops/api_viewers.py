@@ -16,7 +16,7 @@ from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_contracts import Erasure, Remaining, ViewerHistory
 from cuepoint.ops.api_openapi import described
 from cuepoint.ops.api_parts import ApiParts
-from cuepoint.schemas.topics import PLAYER_EVENTS
+from cuepoint.schemas.topics import AD_EVENTS, PLAYER_EVENTS
 from cuepoint.streams.viewer_erasure import erase_viewer
 
 ViewerId = Annotated[
@@ -49,9 +49,10 @@ def viewers_router(parts: ApiParts) -> APIRouter:
         """Erases history, caps and breaks in Redis and takes the viewer out of recorded sessions. May be repeated."""
         viewer, held_off_s = named(viewer_id), parts.settings.session_memory_s + parts.settings.session_timeout_s
         counters = await parts.counters.erase(viewer_key(viewer), held_off_s)
-        keys = await parts.ads.forget_viewer(viewer)
+        keys = await parts.ads.forget_viewer(viewer) + await parts.ad_counters.forget_viewer(viewer)
         rows = await asyncio.to_thread(erase_viewer, parts.engine, viewer)
-        remains = [Remaining(place=f"topic {PLAYER_EVENTS.name}", until="the topic's retention, under the pseudonym")]
+        until = "the topic's retention, under the pseudonym"
+        remains = [Remaining(place=f"topic {topic.name}", until=until) for topic in (PLAYER_EVENTS, AD_EVENTS)]
         done = Erasure(
             viewer=viewer,
             at=time.time_ns() // 1_000_000,

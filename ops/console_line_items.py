@@ -61,7 +61,7 @@ def add_line_items(router: APIRouter, parts: ApiParts) -> None:
     """Routes of the list and of one line item."""
 
     async def line(item: LineItem) -> Answer[Line]:
-        made = await from_redis(lambda: parts.ads.delivery(item.line_item_id), None)
+        made = await from_redis(lambda: parts.ad_counters.delivery(item.line_item_id), None)
         allowed, state = quota_of(item, time.time_ns() // 1_000_000), state_of(item, dt.datetime.now(dt.UTC))
         return Answer(Line(item, None if made.value is None else made.value[0], allowed, state), made.problem)
 

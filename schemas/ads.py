@@ -63,6 +63,7 @@ class LineItem(Contract, frozen=True, kw_only=True, tag="line-item.v1", forbid_u
 
 
 AdEventKind = Literal[
+    "handed_out",
     "impression",
     "creative_view",
     "start",
@@ -89,8 +90,9 @@ AdEventKind = Literal[
 
 
 class AdEvent(Contract, frozen=True, kw_only=True, tag="ad-event.v1"):
-    """A tracking address that a player asked for, once each. Key: ``session_id``. ``code``: VAST's error code, where
-    the player gave one."""
+    """An ad that a player is given (``handed_out``, before it is), or a tracking address that a player asked for, once
+    each. Key: ``session_id``. ``viewer_id``: the pseudonym, with what was handed out of a line item whose frequency is
+    capped; ``code``: VAST's error code, where the player gave one."""
 
     event_id: Identifier
     session_id: Identifier
@@ -104,3 +106,4 @@ class AdEvent(Contract, frozen=True, kw_only=True, tag="ad-event.v1"):
     ad_type: AdType | None = None
     slot: Count = 0  # in the pod, from 1
     code: Annotated[int, msgspec.Meta(ge=0, le=999)] | None = None
+    viewer_id: Identifier | None = None

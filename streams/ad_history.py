@@ -1,4 +1,4 @@
-"""What became of ads, in SQL: each tracking event once, by line item and day."""
+"""What became of ads, in SQL: each ad event once, by line item and day."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Engine, func, select
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import Connection, Engine, func, select, update
 
 from cuepoint.schemas.ads import AdEvent
 from cuepoint.schemas.codec import encode
@@ -16,7 +18,8 @@ from cuepoint.streams.history_rows import Recorded
 from cuepoint.streams.tables import AD_DELIVERIES, AD_EVENT_ROWS, POSITIONS
 
 _SOME = 500
-_C = AD_DELIVERIES.c
+_C, _E = AD_DELIVERIES.c, AD_EVENT_ROWS.c
+_event = msgspec.json.Decoder(AdEvent).decode
 
 
 def write_ad_events(connection: Connection, recorded: Sequence[Recorded]) -> None:
@@ -26,7 +29,16 @@ def write_ad_events(connection: Connection, recorded: Sequence[Recorded]) -> Non
     if not new:
         return
     rows = [
-        {"event_id": each.event_id, "session_id": each.session_id, "at": each.at, "body": encode(each)} for each in new
+        {
+            "event_id": each.event_id,
+            "session_id": each.session_id,
+            "at": each.at,
+            "body": encode(replace(each, viewer_id=None)),
+            "kind": each.kind,
+            "line_item_id": each.line_item_id,
+            "viewer": each.viewer_id,
+        }
+        for each in new
     ]
     connection.execute(insert(connection, AD_EVENT_ROWS).on_conflict_do_nothing(), rows)
     sums = Counter((each.line_item_id, _day(each.at), each.kind) for each in new if each.line_item_id)
@@ -50,27 +62,54 @@ def deliveries_of(engine: Engine, line_item_id: str) -> dict[dt.date, dict[str, 
     return found
 
 
-def impressions_by_item(engine: Engine) -> dict[str, int]:
-    """Of every line item, as far as the topic was read. Raises Unavailable."""
+def impressions_by_item(connection: Connection) -> dict[str, int]:
+    """Of every line item, as far as the topic was read."""
     rows = select(_C.line_item_id, func.sum(_C.events)).where(_C.kind == "impression").group_by(_C.line_item_id)
-    with reading(engine) as connection:
-        return {line_item_id: int(events) for line_item_id, events in connection.execute(rows)}
+    return {line_item_id: int(events) for line_item_id, events in connection.execute(rows)}
 
 
-def unrecorded(engine: Engine, events: Iterable[AdEvent]) -> list[AdEvent]:
-    """Those that the history does not have yet, each once. Raises Unavailable."""
+def reservation_events(connection: Connection, since_ms: int) -> list[AdEvent]:
+    """What was handed out or shown since then."""
+    kinds = ("handed_out", "impression")
+    rows = select(_E.body).where(_E.kind.in_(kinds), _E.at >= since_ms, _E.line_item_id.is_not(None))
+    return [_event(body) for body in connection.scalars(rows)]
+
+
+def handed_to_viewers(
+    connection: Connection, begin_ms: int, end_ms: int, line_items: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """How often each of these line items was handed out in that time, by viewer (or session of nobody known)."""
+    viewer = func.coalesce(_E.viewer, _E.session_id)
+    found: dict[str, dict[str, int]] = {}
+    for first in range(0, len(line_items), _SOME):
+        then = (_E.kind == "handed_out", _E.at >= begin_ms, _E.at < end_ms)
+        chosen = (*then, _E.line_item_id.in_(line_items[first : first + _SOME]))
+        rows = select(viewer, _E.line_item_id, func.count()).where(*chosen).group_by(viewer, _E.line_item_id)
+        for name, line_item_id, count in connection.execute(rows):
+            found.setdefault(name, {})[line_item_id] = count
+    return found
+
+
+def drop_viewers(connection: Connection, before_ms: int, viewer: str | None = None) -> int:
+    """Take viewers (or this one) out of what was handed out until then; returns of how many rows."""
+    chosen = [_E.kind == "handed_out", _E.at < before_ms, _E.viewer.is_not(None)]
+    if viewer is not None:
+        chosen.append(_E.viewer == viewer)
+    return connection.execute(update(AD_EVENT_ROWS).where(*chosen).values(viewer=None)).rowcount
+
+
+def unrecorded(connection: Connection, events: Iterable[AdEvent]) -> list[AdEvent]:
+    """Those that the history does not have yet, each once."""
     told = {event.event_id: event for event in events}
-    with reading(engine) as connection:
-        known = _known(connection, told)
+    known = _known(connection, told)
     return [event for event_id, event in told.items() if event_id not in known]
 
 
-def read_up_to(engine: Engine, log_id: str) -> dict[int, int]:
-    """The last offset of each partition of the ad events that the history has. Raises Unavailable."""
+def read_up_to(connection: Connection, log_id: str) -> dict[int, int]:
+    """The last offset of each partition of the ad events that the history has."""
     table = POSITIONS.c
     mine = (table.log_id == log_id, table.topic == AD_EVENTS.name)
-    with reading(engine) as connection:
-        return {row.partition: row.last for row in connection.execute(select(table.partition, table.last).where(*mine))}
+    return {row.partition: row.last for row in connection.execute(select(table.partition, table.last).where(*mine))}
 
 
 def _known(connection: Connection, ids: Iterable[str]) -> set[str]:

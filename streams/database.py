@@ -25,6 +25,7 @@ from cuepoint.streams import (
     migration_0006,
     migration_0007,
     migration_0008,
+    migration_0009,
 )
 
 _MIGRATIONS = (
@@ -36,6 +37,7 @@ _MIGRATIONS = (
     migration_0006,
     migration_0007,
     migration_0008,
+    migration_0009,
 )
 _LOCK = 0x637565  # any number that no other program takes for its advisory lock
 _WRITES = "cuepoint_writes"
@@ -92,6 +94,14 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except OperationalError as error:
         raise Unavailable(f"the database does not answer: {error.orig}") from error
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads one state of the database throughout. Raises Unavailable."""
+    steady = engine.dialect.name == "postgresql"  # SQLite's transactions always do
+    with reading(engine.execution_options(isolation_level="REPEATABLE READ") if steady else engine) as connection:
+        yield connection
 
 
 def upgrade(engine: Engine) -> None:

@@ -17,13 +17,14 @@ from cuepoint.schemas.playback import AdDecision, PlayerEvent
 from cuepoint.schemas.topics import QUARANTINE
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened
 from cuepoint.streams import tables
-from cuepoint.streams.ad_history import write_ad_events
+from cuepoint.streams.ad_history import drop_viewers, write_ad_events
 from cuepoint.streams.database import insert, reading, writing
 from cuepoint.streams.history_quarantine import empty_quarantine, write_quarantine
 from cuepoint.streams.history_reasons import write_reasons
 from cuepoint.streams.history_rows import Recorded
 
 _DAY_MS = 86_400_000
+_CAP_DAYS = 2  # whom ads were handed out to is asked for no longer
 
 
 class HistoryWriter:
@@ -84,6 +85,7 @@ class HistoryWriter:
                 (tables.DEAD_LETTERS, tables.DEAD_LETTERS.c.at),
             ):
                 removed += connection.execute(delete(table).where(column < oldest_ms)).rowcount
+            drop_viewers(connection, now_ms - _CAP_DAYS * _DAY_MS)
             for table in (tables.ASSET_DAYS, tables.REPORTS, tables.REASONS):
                 removed += connection.execute(delete(table).where(table.c.day < oldest_day)).rowcount
             over = tables.CHANGES.c.status.in_(("closed", "withdrawn"))

@@ -155,14 +155,17 @@ class SyncProducer:
             raise Unavailable(f"broker {self._broker} did not acknowledge a message: {failure.str()}")
 
 
+Placed = dict[tuple[str, int], int]  # the last offset by (topic, partition)
+
+
 class _Delivery:
     """Counts down the acknowledgements of one ``deliver`` call; touched by the polling thread, ended in the loop."""
 
     __slots__ = ("_done", "_failure", "_left", "_loop", "_producer", "placed")
 
-    def __init__(self, producer: AsyncProducer, count: int, placed: dict[int, int] | None = None) -> None:
+    def __init__(self, producer: AsyncProducer, count: int, placed: Placed | None = None) -> None:
         self._producer = producer
-        self.placed = placed  # filled with the offset by partition, where somebody asks
+        self.placed = placed  # filled with the offset by topic and partition, where somebody asks
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[KafkaError | None] = self._loop.create_future()
         self._left = count
@@ -171,7 +174,7 @@ class _Delivery:
     def acknowledged(self, error: KafkaError | None, message: Any) -> None:
         self._left -= 1
         if self.placed is not None and error is None:
-            self.placed[message.partition()] = message.offset()
+            self.placed[message.topic(), message.partition()] = message.offset()
         self._producer.settled += 1
         if error is not None:
             self._failure = error
@@ -214,15 +217,17 @@ class AsyncProducer:
         """Messages queued or on their way. Not librdkafka's own length, in which its error events count too."""
         return self._queued_messages - self.settled
 
-    async def deliver(self, messages: Sequence[Outgoing | Encoded], *, wait: bool = True) -> None:
-        """Produce all and wait for their acknowledgement.
+    async def deliver(
+        self, messages: Sequence[Outgoing | Encoded], *, wait: bool = True, placed: Placed | None = None
+    ) -> None:
+        """Produce all and wait for their acknowledgement; ``placed`` is told where they stand.
 
         With a full queue: waits for room, or with ``wait=False`` raises Busy (some of the messages may have been sent;
         ids make the repeat harmless). Raises Unavailable when the broker did not acknowledge.
         """
         if not messages:
             return
-        delivery = _Delivery(self, len(messages))
+        delivery = _Delivery(self, len(messages), placed)
         deadline = time.monotonic() + self._timeout_s
         for outgoing in messages:
             if not self._offer(outgoing, delivery):
@@ -239,12 +244,12 @@ class AsyncProducer:
             raise Unavailable(f"broker {self._broker}: {error.args[0].str()}") from error
         if found is None or found.error is not None or not found.partitions:
             raise Unavailable(f"broker {self._broker} has no topic {name}")
-        placed: dict[int, int] = {}
+        placed: Placed = {}
         delivery = _Delivery(self, len(found.partitions), placed)
         for partition in found.partitions:
             await self._queue(outgoing, delivery, time.monotonic() + self._timeout_s, partition)
         await self._settle(delivery)
-        return placed
+        return {partition: offset for (_, partition), offset in placed.items()}
 
     async def _queue(
         self, outgoing: Outgoing | Encoded, delivery: _Delivery, deadline: float | None, partition: int = -1

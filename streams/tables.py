@@ -114,6 +114,10 @@ AD_EVENT_ROWS = Table(
     Column("session_id", String(128), nullable=False, index=True),
     Column("at", BigInteger, nullable=False, index=True),
     Column("body", LargeBinary, nullable=False),
+    Column("kind", String(32)),  # NULL: written before there was the column
+    Column("line_item_id", String(128)),
+    Column("viewer", String(128)),  # of what was handed out, for two days
+    Index("ix_ad_events_kind_at", "kind", "at"),
 )
 AD_DELIVERIES = Table(
     "ad_deliveries",

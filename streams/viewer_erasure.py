@@ -10,12 +10,13 @@ from sqlalchemy import Engine, bindparam, select, update
 
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.playback import PlayerEvent
+from cuepoint.streams.ad_history import drop_viewers
 from cuepoint.streams.database import reading, writing
 from cuepoint.streams.tables import SESSION_EVENTS, SESSIONS
 
 _event = msgspec.json.Decoder(PlayerEvent).decode
 _E = SESSION_EVENTS.c
-_SOME = 500
+_SOME, _ALWAYS = 500, 2**62
 
 
 class ErasedRows(NamedTuple):
@@ -31,6 +32,7 @@ def erase_viewer(engine: Engine, pseudonym: str) -> ErasedRows:
         ids = list(connection.scalars(select(SESSIONS.c.session_id).where(SESSIONS.c.viewer_id == pseudonym)))
     events = sum(_erase_events(engine, ids[first : first + _SOME]) for first in range(0, len(ids), _SOME))
     with writing(engine) as connection:
+        drop_viewers(connection, _ALWAYS, pseudonym)
         connection.execute(update(SESSIONS).where(SESSIONS.c.viewer_id == pseudonym).values(viewer_id=None))
     return ErasedRows(len(ids), events)
 

@@ -80,7 +80,7 @@ async def test_reports_agree_with_redis_which_gets_its_counts_back(settings: Any
         await until(lambda: ready(api))
         assert (await api.post("/v1/rules", json=RULE, headers=ADMIN)).status_code == 201
         assert (await api.post("/v1/line-items", json=ITEM, headers=ADMIN)).status_code == 201
-        await until(lambda: redis.exists("cuepoint:line-items:counted"))
+        await until(lambda: redis.exists("cuepoint:line-items:complete"))
         for n in range(3):
             await shown(api, f"before-{n}")
         assert (await delivery())["impressions"] == 3
@@ -93,10 +93,10 @@ async def test_reports_agree_with_redis_which_gets_its_counts_back(settings: Any
                 days = (await delivery())["days"].values()
                 return sum(sum(kinds.values()) for kinds in days) >= events
 
-            await until(lambda: recorded(12))
+            await until(lambda: recorded(15))
             days = (await delivery())["days"]
             assert {kind: sum(day.get(kind, 0) for day in days.values()) for day in days.values() for kind in day} == {
-                "impression": 3, "start": 3, "midpoint": 3, "complete": 3,
+                "handed_out": 3, "impression": 3, "start": 3, "midpoint": 3, "complete": 3,
             }  # fmt: skip
         await shown(api, "after")  # the topic has it, the history has not
         await redis.flushdb()

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from api_server import ADMIN, PLAYER, READ, serving, until, with_keys
 from playback_log import T0, Player, batch
@@ -19,9 +20,10 @@ from cuepoint.models.count_keys import ttl_s
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.models.viewer_history import viewer_key
 from cuepoint.ops.viewer_names import Pseudonyms
+from cuepoint.schemas.ads import AdEvent
 from cuepoint.schemas.codec import decoder
 from cuepoint.schemas.playback import PlayerEvent
-from cuepoint.schemas.topics import DEAD_PLAYER_EVENTS, PLAYER_EVENTS
+from cuepoint.schemas.topics import AD_EVENTS, DEAD_PLAYER_EVENTS, PLAYER_EVENTS
 from cuepoint.streams.database import open_engine, upgrade
 from cuepoint.streams.history import HistoryWriter
 from cuepoint.streams.history_rows import Recorded
@@ -117,6 +119,9 @@ def recorded(settings: Any, events: list[PlayerEvent]) -> Any:
     engine = open_engine(settings.database_url.get_secret_value())
     upgrade(engine)
     HistoryWriter(engine).write(PLAYER_EVENTS.name, 0, 9, [Recorded(n, 1, each) for n, each in enumerate(events)])
+    given = {"kind": "handed_out", "at": 1, "break_id": "b", "line_item_id": "l", "viewer_id": events[0].viewer_id}
+    capped = msgspec.convert({"event_id": "h", "session_id": "s9", "type": "ad-event.v1"} | given, AdEvent)
+    HistoryWriter(engine).write(AD_EVENTS.name, 0, 0, [Recorded(0, 1, capped)])
     return engine
 
 
@@ -126,7 +131,7 @@ def database_files(settings: Any) -> bytes:
 
 def rows_of(engine: Any) -> bytes:
     with engine.connect() as connection:
-        tables = ("sessions", "session_events")
+        tables = ("sessions", "session_events", "ad_events")
         return repr([connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in tables]).encode()
 
 

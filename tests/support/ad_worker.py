@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from cuepoint.models.line_item_select import Slot, eligible
 from cuepoint.schemas.ads import Creative, LineItem, MediaFile
-from cuepoint.streams.ad_store import AdStore
+from cuepoint.streams.ad_counters import AdCounters
 
 GOALS = {"small": 150, "large": 700}
 FREQUENCY, VIEWERS = 3, 20
@@ -27,14 +27,14 @@ def items() -> list[LineItem]:
 
 async def main(url: str, name: str, requests: int) -> None:
     redis = Redis.from_url(url)
-    store = AdStore(redis, ttl_s=600, reserve_ms=600_000)
+    store = AdCounters(redis, reserve_ms=600_000)
     slot, taken = Slot("spot", 45.0, most_ads=3), Counter[str]()
     now_ms = time.time_ns() // 1_000_000
 
     async def ask(number: int) -> None:
         viewer = f"v{number % VIEWERS}"
         candidates = eligible(items(), slot, {}, now_ms)
-        for each in await store.take(candidates, slot, viewer, f"{name}:{number}", now_ms):
+        for each in (await store.take(candidates, slot, viewer, f"{name}:{number}", now_ms)).ads:
             taken[each.item.line_item_id] += 1
 
     for first in range(0, requests, 20):

@@ -47,7 +47,7 @@ from cuepoint.schemas.topics import (
     Topic,
 )
 from cuepoint.schemas.trends import Asset, AssetDay, Change, ReportCompleted, ReportOpened, ReportWithdrawn
-from cuepoint.streams.ad_store import AdStore
+from cuepoint.streams.ad_counters import AdCounters, Recount
 from cuepoint.streams.database import open_engine
 from cuepoint.streams.document_store import ORDERS, DocumentStore
 from cuepoint.streams.heartbeats import Heartbeat, write
@@ -377,7 +377,8 @@ def fill_line_items(console: Console, documents: DocumentStore) -> None:
 
     async def delivered() -> None:
         redis = Redis.from_url(console.settings.redis_url.get_secret_value())
-        await AdStore(redis, ttl_s=600, reserve_ms=1000).restore({"toys": 2})
+        counters = AdCounters(redis, reserve_ms=1000)
+        await counters.restore(await counters.begin_recount() or "", Recount(made={"toys": 2}))
         await redis.aclose()
 
     in_thread(delivered)
