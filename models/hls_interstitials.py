@@ -82,15 +82,6 @@ def is_multivariant(text: str) -> bool:
     return "#EXT-X-STREAM-INF" in text
 
 
-def asset_list(assets: Sequence[tuple[str, float]]) -> dict[str, list[dict[str, str | float]]]:
-    """What X-ASSET-LIST answers with: playlists and their seconds, in the order they are played.
-
-    >>> asset_list([("https://a.example/1.m3u8", 15.0)])
-    {'ASSETS': [{'URI': 'https://a.example/1.m3u8', 'DURATION': 15.0}]}
-    """
-    return {"ASSETS": [{"URI": uri, "DURATION": length_s} for uri, length_s in assets]}
-
-
 def _lines(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     if not lines or lines[0] != "#EXTM3U":

@@ -12,8 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from cuepoint.models.break_plan import PlannedBreak
-from cuepoint.models.hls_interstitials import Interstitial, asset_list, is_multivariant, with_interstitials, with_links
-from cuepoint.models.line_item_select import hls_url
+from cuepoint.models.hls_interstitials import Interstitial, is_multivariant, with_interstitials, with_links
 from cuepoint.models.vast_document import InlineAd, vast_document
 from cuepoint.models.vast_times import clock
 from cuepoint.models.vmap_document import VmapBreak, vmap_document
@@ -25,7 +24,7 @@ from cuepoint.ops.api_bodies import Json
 from cuepoint.ops.api_parts import ApiParts
 from cuepoint.ops.api_problems import Problem
 from cuepoint.ops.manifest_fetch import Fetcher
-from cuepoint.ops.player_ads import player_break
+from cuepoint.ops.player_ads import break_assets, player_break
 
 Id = Annotated[str, Path(max_length=128, pattern=r"^[^\s\x00]+$")]
 Name = Annotated[str, Query(max_length=128)]
@@ -121,11 +120,12 @@ def _add_breaks(router: APIRouter, parts: ApiParts, breaks: AdBreaks, tokens: Ad
 
     @router.get("/v1/sessions/{session_id}/breaks/{break_id}/assets", response_class=Json)
     async def assets(request: Request, session_id: Id, break_id: Id) -> Response:
-        """The asset list of an HLS interstitial, resolved now."""
+        """The asset list of an HLS interstitial, resolved now, with ad creative signaling (SVTA 2053-2)."""
         _enter(request, parts, session_id)
         filled = _found(await breaks.fill(session_id, break_id, hls=True), break_id)
-        played = [(hls_url(ad.creative) or "", ad.creative.length_s) for ad in filled.ads]
-        return Json(asset_list(played), headers=_PRIVATE)
+        base = _base(request, parts)
+        told = break_assets(filled, lambda slot: tokens.tracking(base, _claim(session_id, filled, slot)))
+        return Json(told, headers=_PRIVATE)
 
 
 def _add_hls(router: APIRouter, parts: ApiParts, breaks: AdBreaks, tracking: AdTracking) -> None:

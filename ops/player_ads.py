@@ -1,14 +1,18 @@
-"""A break as ``cuepoint-player.js`` takes it: JSON, with the addresses to be told of each event."""
+"""A break as JSON, with the addresses to be told of each event: for ``cuepoint-player.js``, and as the asset list of an
+HLS interstitial."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
+from cuepoint.models.hls_signaling import SignaledAsset, signaled_list
+from cuepoint.models.line_item_select import hls_url
 from cuepoint.models.vast_document import LINEAR_EVENTS, Tracking
 from cuepoint.models.vast_read import Trackers
-from cuepoint.ops.ad_breaks import Filled
+from cuepoint.ops.ad_breaks import Filled, FilledAd
 from cuepoint.schemas.ads import MediaFile
 from cuepoint.schemas.rules import AdType
 
@@ -57,14 +61,43 @@ def player_break(filled: Filled, tracking: Callable[[int], Tracking]) -> PlayerB
         )
         for slot, ad in enumerate(filled.ads, 1)
     ]
-    own = tracking(0)
     return PlayerBreak(
         break_id=filled.break_id,
         rule_id=filled.rule_id,
         decision_id=filled.decision_id,
         ads=ads,
-        tracking={event: [own.url(event)] for event in _OF_BREAK},
+        tracking=_of_break(tracking(0)),
     )
+
+
+def break_assets(filled: Filled, tracking: Callable[[int], Tracking]) -> dict[str, Any]:
+    """The asset list: of each ad the HLS rendition, and whom to tell of it."""
+    assets = [
+        SignaledAsset(
+            uri=hls_url(ad.creative) or "",
+            length_s=ad.creative.length_s,
+            identifiers=_identifiers(filled, ad),
+            tracking=_addresses(tracking(slot), ad.beside),
+            click_url=ad.creative.click_url,
+        )
+        for slot, ad in enumerate(filled.ads, 1)
+    ]
+    return signaled_list(assets, _of_break(tracking(0)))
+
+
+def _identifiers(filled: Filled, ad: FilledAd) -> dict[str, str]:
+    own = {
+        "creative_id": ad.creative.creative_id,
+        "line_item_id": ad.line_item_id,
+        "ad_type": ad.creative.type,
+        "rule_id": filled.rule_id,
+        "decision_id": filled.decision_id,
+    }
+    return {"ad-id.org": ad.creative.ad_id} | {f"cuepoint:{name}": value for name, value in own.items()}
+
+
+def _of_break(own: Tracking) -> dict[str, list[str]]:
+    return {event: [own.url(event)] for event in _OF_BREAK}
 
 
 def _addresses(own: Tracking, beside: Trackers) -> dict[str, list[str]]:

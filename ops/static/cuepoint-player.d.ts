@@ -86,5 +86,7 @@ export class CuepointPlayer extends EventTarget {
   fullscreen(): Promise<void>;
   insert(decision: Decision, given: Break | Promise<Break>): Promise<void>;
   standAside(): () => void;
+  /** Tells of an ad that somebody else shows, each event once: at its addresses, and, of `kind`, as the session's event. */
+  tell(line: Pick<Shown, "ad" | "done"> & { decision?: Partial<Decision> }, event: string, kind?: string): void;
   close(): void;
 }

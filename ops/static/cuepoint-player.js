@@ -4,22 +4,20 @@ const LEFT = "cuepoint.left"; // what a page closed offline had to say
 const OVERLAYS = "bug ticker banner context shadow floating expanding wallpaper pop_up pop_under skin map curtain".split(" ");
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const on = (target, names, heard, signal) => names.split(" ").forEach((name) => target.addEventListener(name, heard, { signal }));
-/** The address, if a page may open it. */
-const web = (url) => { try { const whole = new URL(url, location.href); return /^https?:$/.test(whole.protocol) ? whole.href : ""; } catch { return ""; } };
+/** The address, if there is one and a page may open it. */
+const web = (url) => { try { const whole = new URL(url || "x:", location.href); return /^https?:$/.test(whole.protocol) ? whole.href : ""; } catch { return ""; } };
 /** An element; text is only ever text. */
 const make = (tag, name, text = "", more = {}) => Object.assign(document.createElement(tag), { className: name, textContent: text }, more);
 
 /** Sends what is said until it is acknowledged: events in batches, then addresses to be told. */
 class Outbox {
   constructor(url, most, { events = [], hits = [] } = {}) {
-    Object.assign(this, { url, most, events, hits, pause: 0, dropped: 0 });
+    Object.assign(this, { url, most, events, hits, pause: 0 });
   }
 
   add(list, item) {
     list.push(item);
-    if (list.length <= this.most) return;
-    this.dropped += 1;
-    list.splice(Math.max(0, list.findIndex((each) => each.kind === "progressed")), 1);
+    if (list.length > this.most) list.splice(Math.max(0, list.findIndex((each) => each.kind === "progressed")), 1);
   }
 
   soon(ms) { clearTimeout(this.timer); this.timer = setTimeout(() => this.flush(), Math.max(ms, this.pause)); }
@@ -74,7 +72,7 @@ export class CuepointPlayer extends EventTarget {
   #gone = new AbortController();
   #seq = 0; #last = 0; // events said, decisions heard
   #at = 0; #beat = 0; #hover = 0; // place in the clip; when we last said so, and that the pointer came
-  #held = 0; #aside; // ads (and beginnings) for which the clip stands still
+  #held = 0; #aside; #below; // ads (and beginnings) for which the clip stands still
   #clip = {}; #begun; #paused; #wanted; #muted; #seen = new Set();
 
   /** Wraps the video and opens the session. */
@@ -303,17 +301,16 @@ export class CuepointPlayer extends EventTarget {
   }
 
   #hit(tracking, event) {
-    for (const url of tracking?.[event] ?? []) if (web(url)) this.out.add(this.out.hits, web(url));
+    (tracking?.[event] ?? []).map(web).forEach((url) => url && this.out.add(this.out.hits, url));
     this.out.soon(this.options.batchMs);
   }
 
   /** Tells of an ad at its addresses, once each, and of what rules ask for as the session's event. */
-  #tell({ decision, ad, done }, event, kind) {
+  tell({ decision, ad, done }, event, kind) {
     if (done.has(event)) return;
     done.add(event);
     this.#hit(ad.tracking, event);
-    const { decision_id, rule_id } = decision;
-    if (kind) this.#say(kind, { decision_id, rule_id, ad_type: ad.type });
+    if (kind) this.#say(kind, { decision_id: decision.decision_id, rule_id: decision.rule_id, ad_type: ad.type });
   }
 
   #box(line, name) {
@@ -330,7 +327,7 @@ export class CuepointPlayer extends EventTarget {
   }
 
   #visit(line, href, text) {
-    return make("a", "cp-visit", text, { href, target: "_blank", rel: "noopener noreferrer", onclick: () => this.#tell(line, "click", "ad_clicked") });
+    return make("a", "cp-visit", text, { href, target: "_blank", rel: "noopener noreferrer", onclick: () => this.tell(line, "click", "ad_clicked") });
   }
 
   /** An ad that is a video; the promise ends with it, however it ends. */
@@ -346,7 +343,7 @@ export class CuepointPlayer extends EventTarget {
       const finish = (event, kind) => {
         if (!box.isConnected) return;
         clearTimeout(late);
-        this.#tell(line, event, kind);
+        this.tell(line, event, kind);
         film.ontimeupdate = null; // then silence
         film.removeAttribute("src");
         box.remove();
@@ -355,26 +352,28 @@ export class CuepointPlayer extends EventTarget {
       };
       const fail = (code) => { ad.tracking.error = ad.tracking.error?.map((url) => url.replace("[ERRORCODE]", code)); finish("error", "ad_failed"); };
       const late = setTimeout(() => { if (!done.has("impression") && !box.querySelector(".cp-play")) fail(402); }, this.options.adTimeoutS * 1000);
-      const href = ad.click_url && web(ad.click_url);
-      const visit = href && this.#visit(line, href, "Visit advertiser");
+      const href = web(ad.click_url), visit = href && this.#visit(line, href, "Visit advertiser");
       const skip = button("Skip", () => finish("skip", "ad_skipped"));
       const look = () => { hold.textContent = film.paused ? "Play" : "Pause"; sound.textContent = film.muted ? "Unmute" : "Mute"; };
-      const told = () => ["creative_view", "start"].forEach((event) => this.#tell(line, event));
-      film.onplaying = () => { this.#tell(line, "impression", "ad_started"); told(); look(); };
-      film.onpause = () => { look(); if (box.isConnected && !film.ended) this.#tell(line, "pause"); };
-      film.onplay = () => { box.querySelector(".cp-play")?.remove(); if (done.has("pause")) this.#tell(line, "resume"); };
+      film.onplaying = () => {
+        this.tell(line, "impression", "ad_started");
+        ["creative_view", "start"].forEach((event) => this.tell(line, event));
+        look();
+      };
+      film.onpause = () => { look(); if (box.isConnected && !film.ended) this.tell(line, "pause"); };
+      film.onplay = () => { box.querySelector(".cp-play")?.remove(); if (done.has("pause")) this.tell(line, "resume"); };
       let still = film.muted; // a film made muted says so, too
       film.onvolumechange = () => {
         look();
         if (film.muted === still) return;
         still = this.video.muted = film.muted;
-        this.#tell(line, still ? "mute" : "unmute");
+        this.tell(line, still ? "mute" : "unmute");
       };
       film.onerror = () => fail(film.error?.code === 2 ? 401 : 405);
       film.onended = () => finish("complete", "ad_completed");
       film.ontimeupdate = () => {
         const part = film.currentTime / film.duration, wait = Math.ceil(after - film.currentTime);
-        ["first_quartile", "midpoint", "third_quartile"].forEach((event, n) => { if (part >= (n + 1) / 4) this.#tell(line, event); });
+        ["first_quartile", "midpoint", "third_quartile"].forEach((event, n) => { if (part >= (n + 1) / 4) this.tell(line, event); });
         left.textContent = `${line.name}, ${Math.ceil(film.duration - film.currentTime) || 0} s left`;
         skip.disabled = wait > 0;
         skip.textContent = wait > 0 ? `Skip in ${wait}` : "Skip";
@@ -389,7 +388,15 @@ export class CuepointPlayer extends EventTarget {
     });
   }
 
-  /** An ad over the clip or beside it: image or text, for its time or until it is closed. */
+  /** Where an ad is put: the site's element for its screen; else over the clip, or below it what belongs to the page. */
+  #place({ ad, screen }) {
+    const own = this.options.slots[screen];
+    if (own || ad.type !== "pop_under" && screen !== "page" && screen !== "beside") return own ?? this.root;
+    if (!this.#below) this.root.after(this.#below = make("div", "cp-below"));
+    return this.#below;
+  }
+
+  /** An ad over the clip or beside it: images, one after another, or text, for its time or until it is closed. */
   #overlay(line) {
     const { ad, decision, screen } = line, form = ad.type === "form";
     const box = this.#box(line, "cp-overlay");
@@ -397,7 +404,8 @@ export class CuepointPlayer extends EventTarget {
     return new Promise((end) => {
       const finish = (event, kind) => {
         clearTimeout(timer);
-        this.#tell(line, event, kind);
+        clearInterval(turning);
+        this.tell(line, event, kind);
         box.classList.add("cp-gone"); // the curtain draws back
         setTimeout(() => box.remove(), ad.type === "curtain" ? 600 : 0);
         this.#emit("adend", line);
@@ -406,23 +414,26 @@ export class CuepointPlayer extends EventTarget {
       const over = () => finish("over", line.file ? undefined : "ad_completed");
       const timer = setTimeout(over, decision.duration_s * 1000);
       const text = () => make("span", "cp-text", ad.title);
-      const face = ad.image_url && web(ad.image_url) ? make("img", "", "", { src: web(ad.image_url), alt: ad.title, onerror: () => face.replaceWith(text()) }) : text();
+      const images = [ad.image_url, ...ad.media.map((each) => /^image/.test(each.media_type) && each.url)].map(web).filter(Boolean);
+      const face = images[0] ? make("img", "", "", { src: images[0], alt: ad.title, onerror: () => face.replaceWith(text()) }) : text();
+      let turn = 0;
+      const turning = images[1] && setInterval(() => { if (images[++turn]) face.src = images[turn]; }, decision.duration_s * 1000 / images.length);
       const clicked = () => {
-        this.#tell(line, "click", "ad_clicked"); // once, however it was clicked
+        this.tell(line, "click", "ad_clicked"); // once, however it was clicked
         if (form) this.#emit("unlock", line);
         if (form || !href) finish("over", form && "ad_completed");
         if (line.file) this.#next(() => this.#hold(line, () => this.#linear(line)));
       };
-      const href = !line.file && ad.type !== "telescoping" && ad.click_url && web(ad.click_url);
+      const href = !line.file && ad.type !== "telescoping" && web(ad.click_url);
       const act = href ? this.#visit(line, href) : make("button", "cp-visit", "", { type: "button" });
       act.addEventListener("click", clicked);
       if (form) { act.textContent = "Continue"; box.append(face, make("p", "cp-text", ad.title)); } else act.append(face);
       box.append(act);
       box.append(make("button", "cp-close", form ? "No, thanks" : "✕", { type: "button", ariaLabel: form ? null : "Close advertisement", onclick: () => finish("close", "ad_skipped") }));
       on(box, "keydown", (event) => { if (event.key === "Escape") finish("close", "ad_skipped"); });
-      (this.options.slots[screen] ?? this.root).append(box);
-      this.#tell(line, "impression", "ad_started");
-      this.#tell(line, "creative_view");
+      this.#place(line).append(box);
+      this.tell(line, "impression", "ad_started");
+      this.tell(line, "creative_view");
       if (form) this.#focus(box);
     });
   }

@@ -4,64 +4,21 @@ does, which ads come when, and whether what was told agrees with what the browse
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from api_server import KEYS
 from console_server import serve
-from player_site import EVIL, fill
-from playwright.sync_api import Page, Route, expect
-from pydantic import SecretStr
-from stream_helpers import child, environment, read_topic, wait_until
+from player_site import EVIL, running
+from player_watch import Watching, agreed, open_player
+from playwright.sync_api import Route, expect
+from stream_helpers import wait_until
 
-from cuepoint.ops.settings import Settings
 from cuepoint.schemas.topics import AD_EVENTS, PLAYER_EVENTS
-from cuepoint.streams.topics_admin import create_topics
 
 pytestmark = pytest.mark.browser
-RUN_ROLE = str(Path(__file__).parents[1] / "support" / "run_role.py")
-
-
-@pytest.fixture(scope="module")
-def player_site(broker: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Address and settings of a system with videos, rules and line items."""
-    folder = tmp_path_factory.mktemp("player")
-    settings = Settings(
-        broker=broker,
-        redis_url=SecretStr(f"{redis_server}/14"),
-        topic_prefix="player-",
-        partitions=2,
-        data_dir=folder,
-        database_url=SecretStr(f"sqlite:///{folder}/cuepoint.db"),
-        snapshot_interval_s=0.5,
-        commit_interval_s=0.3,
-        heartbeat_interval_s=0.2,
-        broker_session_timeout_s=6.0 if os.environ.get("CUEPOINT_TEST_BROKER") == "kafka" else 3.0,
-        console_open=True,
-        access_log=False,
-        rule_lead_ms=0,
-        ad_refresh_s=0,
-        manifest_hosts="127.0.0.1",
-        manifest_private=True,
-        **KEYS,
-    )
-    create_topics(broker, 2, prefix="player-")
-    env = environment(settings)
-    with ExitStack() as stack:
-        for role in ("sessions", "counts"):
-            stack.enter_context(child([RUN_ROLE, role], env, folder / f"{role}.log"))
-        url, end = serve(settings)
-        stack.callback(end)
-        fill(url)
-        yield url, settings
-
-
 AS_SEEN = [
     ("session_started", None),
     ("video_started", None),
@@ -86,73 +43,25 @@ AS_SEEN = [
 ]
 
 
-class Watching:
-    """A page on which a video is watched, and what was told of it."""
-
-    def __init__(self, page: Page, settings: Settings) -> None:
-        self.page, self.settings = page, settings
-        wait_until(lambda: page.evaluate("window.cuepointPlayer?.video.readyState > 0"), "the video's metadata")
-        if not page.url.endswith(("stay", "hls")):  # the others have an ad at their start, and the machine may be busy
-            page.evaluate("cuepointPlayer.options.waitS = 20")
-        self.session: str = page.evaluate("cuepointPlayer.id")
-
-    def js(self, script: str) -> Any:
-        return self.page.evaluate(f"(() => {{ const player = cuepointPlayer, video = player.video; {script} }})()")
-
-    def until(self, condition: str) -> None:
-        wait_until(lambda: self.js(f"return {condition}"), condition)
-
-    def ad(self, kind: str) -> Any:
-        return self.page.locator(f".cp-ad[data-type={kind}]")
-
-    def told(self, topic: Any) -> list[dict[str, Any]]:
-        values = [json.loads(each.value()) for each in read_topic(self.settings, topic)]
-        return [each for each in values if each.get("session_id") == self.session]
-
-    def until_told(self, *kinds: str, topic: Any = PLAYER_EVENTS) -> list[dict[str, Any]]:
-        """All that was told, once each of the kinds was."""
-
-        def found() -> list[dict[str, Any]] | None:
-            told = self.told(topic)
-            return told if set(kinds) <= {each["kind"] for each in told} else None
-
-        return list(wait_until(found, f"{kinds} on {topic.name}"))
-
-    def until_decided(self, number: int) -> list[dict[str, Any]]:
-        """The session's decisions, once there are so many."""
-
-        def found() -> list[dict[str, Any]] | None:
-            url: str = self.js("return `${player.base}decisions?${player.query}`")
-            decided: list[dict[str, Any]] = httpx.get(url).json()["decisions"]
-            return decided if len(decided) >= number else None
-
-        return list(wait_until(found, f"{number} decisions"))
+@pytest.fixture(scope="module")
+def player_site(broker: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Address and settings of a system with videos, rules and line items."""
+    with running(broker, f"{redis_server}/14", tmp_path_factory.mktemp("player")) as site:
+        yield site
 
 
 @pytest.fixture
 def watch(browser: Any, player_site: Any) -> Iterator[Callable[..., Watching]]:
+    """Opens the page in a browser of its own, whose viewer has agreed to be remembered."""
     url, settings = player_site
-    contexts = []
+    with ExitStack() as stack:
 
-    def opened(
-        video: str, query: str = "", script: str = "", answers: Mapping[str, Callable[[Route], None]] | None = None
-    ) -> Watching:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-        contexts.append(context)
-        page = context.new_page()
-        for address, answer in (answers or {}).items():
-            page.route(re.compile(address), answer)
-        if script:
-            page.add_init_script(script)
-            with page.expect_console_message(lambda message: message.text == "tried"):
-                page.goto(f"{url}/player?video={video}{query}")
-        else:
-            page.goto(f"{url}/player?video={video}{query}")
-        return Watching(page, settings)
+        def opened(video: str, query: str = "", **more: Any) -> Watching:
+            given = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
+            context = stack.enter_context(browser.new_context(**given, storage_state=agreed(url)))
+            return open_player(context, f"{url}/player?video={video}{query}", settings, **more)
 
-    yield opened
-    for context in contexts:
-        context.close()
+        yield opened
 
 
 def test_the_right_ads_show_at_the_right_times(watch: Callable[..., Watching]) -> None:
@@ -290,17 +199,17 @@ def test_a_page_that_closes_tells_its_last_events(watch: Callable[..., Watching]
     seen.js("video.muted = true")
     seen.until("player.out.events.some((each) => each.kind === 'muted')")
     address = seen.page.url
-    seen.page.goto("about:blank")
+    elsewhere = address.partition("/player")[0] + "/static/LICENSES.md"  # Chromium lets no page of another site wait
+    seen.page.goto(elsewhere)
     told = seen.until_told("muted", "session_ended")
     assert {each["seq"] for each in told} == set(range(max(each["seq"] for each in told) + 1))  # repeats do no harm
     seen.page.goto(address)
     again = Watching(seen.page, seen.settings)
-    again.page.context.set_offline(True)
+    again.page.route(re.compile(r"/v1/events\?"), lambda route: route.abort())
     again.js("player.act('/last')")
     again.until("player.out.pause > 0")  # it was tried in vain
-    again.page.goto("about:blank")
-    again.page.context.set_offline(False)
-    again.page.goto(address.partition("/player")[0] + "/static/LICENSES.md")
+    again.page.goto(elsewhere)
+    again.page.unroute_all()
     kept = json.loads(again.page.evaluate("localStorage.getItem('cuepoint.left')"))
     assert "/last" in [each.get("action") for each in kept["events"]]
     again.page.goto(address)  # the next visit tells it
@@ -345,15 +254,17 @@ def test_texts_and_addresses_of_ads_do_no_harm(watch: Callable[..., Watching]) -
     seen.page.keyboard.press("Escape")
     expect(seen.ad("banner")).to_have_count(0)
     assert seen.js("return window.hurt === undefined && !player.out.hits.some((url) => !url.startsWith('http'))")
-    seen.page.get_by_role("button", name="Next video in this session").click()
+    seen.page.get_by_role("button", name="Next video").click()
     expect(seen.ad("bumper")).to_be_visible()  # before the next clip, which is the film
     told = seen.until_told("video_started", "ad_started")
     assert [each["video_id"] for each in told if each["kind"] == "video_started"] == ["evil", "film"]
 
 
-def test_hls_js_plays_the_interstitial_of_our_manifest(watch: Callable[..., Watching]) -> None:
+def test_hls_js_plays_the_interstitial_of_our_manifest_and_its_deliveries_count_once(
+    watch: Callable[..., Watching],
+) -> None:
     seen = watch("hls")
-    lists: list[str] = []
+    before, lists = seen.delivery("bumperhls")["impressions"], list[str]()
     seen.page.on("request", lambda request: lists.append(request.url) if "/assets?" in request.url else None)
     seen.js("video.muted = true; player.play()")
     log = seen.page.locator("#log")
@@ -364,6 +275,72 @@ def test_hls_js_plays_the_interstitial_of_our_manifest(watch: Callable[..., Watc
     assert said[at : at + 3] == ["an interstitial begins", "asset /static/clips/bumper.m3u8", "the clip goes on"]
     seen.until("video.currentTime > 3.5")
     assert len(lists) <= 1
+    reports = seen.until_told("complete", "break_end", topic=AD_EVENTS)
+    quarters = ["first_quartile", "midpoint", "third_quartile"]
+    told = ["break_end", "break_start", "complete", *quarters, "impression", "start"]
+    assert sorted(each["kind"] for each in reports) == sorted(told)
+    own = [(each["kind"], each["rule_id"]) for each in seen.until_told("ad_completed") if each.get("rule_id")]
+    assert own == [("ad_started", "spot"), ("ad_completed", "spot")]
+    assert seen.delivery("bumperhls")["impressions"] == before + 1
+
+
+def test_a_playlist_plays_on_with_a_pod_between_bumpers_between_its_clips(watch: Callable[..., Watching]) -> None:
+    seen = watch("playlist/evening")
+    seen.js(
+        "window.saw = []; player.addEventListener('adstart', ({ detail }) =>"
+        " saw.push([detail.decision.rule_id, detail.name, player.video.currentTime, detail.ad.title]));"
+        "player.addEventListener('complete', () => { player.options.waitS = 20 }); player.play()"
+    )
+    seen.until("video.currentTime > 0.5")
+    assert seen.ad("interstitial").count() == 0
+    seen.js("video.currentTime = 19.5")
+    for _ in range(4):
+        seen.page.get_by_role("button", name="Skip", exact=True).click()
+    seen.until("!video.paused && video.currentTime > 0.5")
+    saw = seen.js("return saw")
+    assert [name for name, *_ in saw] == ["bumper-in", "between", "between", "bumper-out"]
+    assert [name for _, name, *_ in saw][1:3] == ["Advertisement 1 of 2", "Advertisement 2 of 2"]
+    assert len({title for *_, title in saw[1:3]}) == 2
+    assert all(position < 0.5 for _, _, position, _ in saw)
+    seen.page.get_by_role("button", name="Next video").click()
+    expect(seen.page.locator("#log")).to_contain_text("the playlist is over")
+    begun = [each for each in seen.told(PLAYER_EVENTS) if each["kind"] == "video_started"]
+    assert [(each["video_id"], each["playlist_id"], each["playlist_number"]) for each in begun] == [
+        ("first", "evening", 1),
+        ("second", "evening", 2),
+    ]
+
+
+def test_consent_is_asked_once_and_can_be_changed_and_a_refusal_still_plays(browser: Any, player_site: Any) -> None:
+    url, settings = player_site
+    with browser.new_context() as context:
+        page, asked = context.new_page(), []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{url}/player?video=stay")
+        page.get_by_role("button", name="Yes, remember").click()
+        first = Watching(page, settings)
+        first.js("player.play()")
+        page.get_by_role("button", name="Consent: given").click()
+        (started,) = [each for each in first.until_told("session_started") if each["kind"] == "session_started"]
+        assert started["consent"] is True and started["viewer_id"].startswith("p-")  # the pseudonym
+        with page.expect_navigation():
+            page.get_by_role("button", name="No, do not remember").click()
+        second = Watching(page, settings)
+        expect(page.locator("#consent")).to_be_hidden()  # it is not asked again
+        second.js("player.play()")
+        told = second.until_told("session_started", "video_started")
+        assert second.session != first.session
+        assert {each.get("consent") for each in told if each["kind"].endswith("_started")} == {False}
+        assert not any("viewer_id" in each for each in told)
+        assert page.evaluate("localStorage.getItem('cuepoint.viewer')") is None
+        strict, end = serve(settings.model_copy(update={"consent_required": True, "player_media": url}))
+        page.goto(f"{strict}/player?video=film")
+        page.get_by_role("button", name="No, do not remember").click()
+        asked.clear()
+        watched = "(video) => { video.muted = true; if (video.readyState) video.play(); return video.currentTime > 1 }"
+        wait_until(lambda: page.locator("video").evaluate(watched), "the video plays")
+        assert not [address for address in asked if "/v1/" in address or "/session" in address]
+        end()
 
 
 def test_vast_client_reads_what_a_vmap_promises(watch: Callable[..., Watching]) -> None:

@@ -29,6 +29,20 @@ pytestmark = pytest.mark.integration
 MP4 = {"url": "https://m.example.org/a.mp4", "width": 1280, "height": 720}
 HLS = {"url": "https://m.example.org/a.m3u8", "media_type": "application/vnd.apple.mpegurl"}
 
+SIGNALED = {
+    "impression",
+    "clickTracking",
+    "error",
+    "podStart",
+    "podEnd",
+    "loaded",
+    "start",
+    "firstQuartile",
+    "midpoint",
+}
+SIGNALED |= {"thirdQuartile", "complete", "mute", "unmute", "pause", "resume", "skip", "progress"}
+SIGNALED |= {"playerCollapse", "playerExpand"}  # SVTA 2053-2: a closed list
+
 
 def line_item(name: str, length_s: float = 15, **more: Any) -> dict[str, Any]:
     creative = {"creative_id": f"{name}-c", "length_s": length_s, "media": [MP4, HLS], "click_url": MP4["url"]}
@@ -210,7 +224,29 @@ async def test_hls_players_get_interstitials_whose_assets_are_resolved_late(api,
     assert re.search(r'CUE="PRE,ONCE"', media.text)
     assert (mid["X-RESUME-OFFSET"], mid["X-PLAYOUT-LIMIT"], mid["X-RESTRICT"]) == (0, 15, "SKIP,JUMP")
     assets = (await api.get(start["X-ASSET-LIST"])).json()
-    assert assets == {"ASSETS": [{"URI": HLS["url"], "DURATION": 15.0}] * 2}
+    assert [(each["URI"], each["DURATION"]) for each in assets["ASSETS"]] == [(HLS["url"], 15.0)] * 2
+    slots = [signaled(each, "slot") for each in assets["ASSETS"]]
+    pod = signaled(assets, "pod")
+    assert [(slot["type"], slot["start"], slot["duration"]) for slot in slots] == [
+        ("linear", 0, 15),
+        ("linear", 15, 15),
+    ]
+    assert (pod["start"], pod["duration"]) == (0, 30)
+    for told, status in ((slots, 200), (slots, 409)):  # once each
+        for slot in told:
+            urls = {each["type"]: each["urls"] for each in slot["tracking"]}
+            assert set(urls) <= SIGNALED and {"impression", "clickTracking", "error", "complete"} <= set(urls)
+            assert (await api.get(urls["impression"][0])).status_code == status
+    assert [each["type"] for each in pod["tracking"]] == ["podStart", "podEnd"]
+    assert (await api.get(pod["tracking"][0]["urls"][0])).status_code == 200
+
+
+def signaled(holder: dict[str, Any], kind: str) -> Any:
+    """The one payload of the ad creative signaling (SVTA 2053-2) that stands beside an asset or a list."""
+    signaling = holder["X-AD-CREATIVE-SIGNALING"]
+    assert (signaling["version"], signaling["type"]) == (2, kind)
+    (payload,) = signaling["payload"]
+    return payload
 
 
 async def test_only_allowed_hosts_are_fetched_and_only_playlists_taken(api, origin):
