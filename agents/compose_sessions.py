@@ -27,7 +27,7 @@ from cuepoint.schemas.topics import (
     Topic,
 )
 from cuepoint.streams.batch import Batch
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 
 _decode_rule = decoder(AdRule).decode
 
@@ -44,7 +44,7 @@ class _Partition:
     faulty."""
 
     def __init__(self, settings: SessionSettings) -> None:
-        self.sessions = PartitionSessions(settings)
+        self.sessions = PartitionSessions(settings, writing=True)
         self.book: RuleBook | None = None
         self.memory_ms = settings.memory_s * 1000
         self.next_offset = -1
@@ -64,7 +64,7 @@ class ComposeSessions:
         self._rules = rules
         self._settings = settings or SessionSettings()
         self._partitions: dict[int, _Partition] = {}
-        PartitionSessions(self._settings).warm_up()
+        PartitionSessions(self._settings, writing=True).warm_up()
         self.repeats = self.late = 0  # events ignored as repeats, and absorbed after later ones, since the start
 
     @property
@@ -72,7 +72,7 @@ class ComposeSessions:
         """Open sessions of all partitions held."""
         return sum(held.sessions.live for held in self._partitions.values())
 
-    async def process(self, batch: Batch) -> Sequence[Outgoing]:
+    async def process(self, batch: Batch) -> Sequence[Outgoing | Encoded]:
         """Decisions and dead letters for the batch; records already held in the state are passed over."""
         held = self._partitions.get(batch.partition)
         if held is None:
@@ -85,7 +85,9 @@ class ComposeSessions:
         held.next_offset = max(held.next_offset, batch.last + 1)
         self.repeats += results.repeats
         self.late += results.late
-        outgoing = [Outgoing(AD_DECISIONS, d.session_id, d, d.decision_id) for d in results.decisions]
+        outgoing: list[Outgoing | Encoded] = [
+            Encoded(AD_DECISIONS, session_id, value, id, at_ms) for session_id, id, value, at_ms in results.written
+        ]
         outgoing += (_dead_letter(batch, place, error) for place, error in results.refused)
         if results.faults:
             outgoing += _rule_faults(held, batch.partition, results.faults)

@@ -20,6 +20,7 @@ from cuepoint.models.session_results import Marked, Results, Traced, build_decis
 from cuepoint.models.session_rows import TEXTS, load_rows, session_rows
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.models.session_table import DECISION, DUE, MARK, REFUSAL, SESSION, TALLY, TRACE, Out, State
+from cuepoint.models.session_written import DecisionWriter
 
 SLICE = 2048  # events read and taken in at once: their columns are still in the processor's cache
 MAX_REMEMBERED = 500_000  # closed sessions
@@ -30,9 +31,12 @@ _FOREVER = 2**62
 class PartitionSessions:
     """``clock`` is the partition's time: the highest ``received_at`` so far, never more than the allowed skew ahead
     of the broker. ``marking``: results say of each event what it changed; ``tracing``: of each occasion what became of
-    it (slowly)."""
+    it (slowly); ``writing``: decisions are messages in JSON."""
 
-    def __init__(self, settings: SessionSettings, *, marking: bool = False, tracing: bool = False) -> None:
+    def __init__(
+        self, settings: SessionSettings, *, marking: bool = False, tracing: bool = False, writing: bool = False
+    ) -> None:
+        self._writer = DecisionWriter() if writing else None
         self._closed = np.empty(0, dtype=np.int32)  # ids closed for good, oldest first
         self._closed_at = np.empty(0, dtype=np.int64)
         control = np.zeros(kernel.CONTROLS, dtype=np.int64)
@@ -92,7 +96,11 @@ class PartitionSessions:
 
     def warm_up(self) -> None:
         """Compile what is not compiled yet (seconds, once on a machine), before there is anything to wait for it."""
-        self._run(locate([]), range(0), np.empty(0, dtype=np.int64), RuleBook(), Results())
+        nothing, book, out = locate([]), RuleBook(), Results()
+        self._run(nothing, range(0), np.empty(0, dtype=np.int64), book, out)
+        if self._writer is not None:
+            events = read_events(nothing, range(0), self._names)
+            self._writer.write(self._found(), self._rules(book, 0), events, self._names, self._texts, out)
         kernel.release(self.sessions, np.empty(0, dtype=np.int64), self._state.tallies, self._control)
 
     def _run(self, records: Located, part: range, stamps: NDArray[np.int64], book: RuleBook, out: Results) -> int:
@@ -114,7 +122,10 @@ class PartitionSessions:
             tables = rules.tables._replace(letters=letters, offsets=offsets)
             why = kernel.run(tables, events.cells, events.texts, events.extras, times, self._state, self._out)
             found = self._found()
-            build_decisions(found, rules, events, self._texts, out)
+            if self._writer is None:
+                build_decisions(found, rules, events, self._texts, out)
+            elif len(found.decisions):
+                self._writer.write(found, rules, events, self._names, self._texts, out)
             if self._tracing:
                 out.traced.append(Traced(events, rules, found.traces.copy(), found.traced.copy(), self._texts))
             refused += build_refusals(found.refusals, events, int(control[kernel.MAX_SESSIONS]))

@@ -46,13 +46,24 @@ class RuleFault(NamedTuple):
     at_ms: int
 
 
-class Results:
-    """What a run over events gave. ``refused`` pairs the event's place in the run with the error."""
+class Written(NamedTuple):
+    """A decision as its message in JSON."""
 
-    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats", "traced")
+    session_id: str
+    decision_id: str
+    value: bytes
+    at_ms: int
+
+
+class Results:
+    """What a run over events gave. ``refused`` pairs the event's place in the run with the error; decisions stand in
+    ``decisions`` or, where that was asked for, in ``written``."""
+
+    __slots__ = ("decisions", "faults", "late", "marked", "refused", "repeats", "traced", "written")
 
     def __init__(self) -> None:
         self.decisions: list[AdDecision] = []
+        self.written: list[Written] = []
         self.faults: list[RuleFault] = []
         self.refused: list[tuple[int, ContractError]] = []
         self.marked: list[Marked] = []
@@ -72,44 +83,51 @@ def decision_id(session_id: str, rule_id: str, occasion: str) -> str:
 
 def build_decisions(found: Out, rules: LaidOut, events: Events, texts: Texts, out: Results) -> None:
     """Append the decisions found, and faults of rules, to ``out``."""
-    rows, values = found.decisions, found.values.tolist()
+    rows = found.decisions
     if not len(rows):
         return
-    ids, loads = events.ids(rows["event"]), _loads(rows)
+    ids, loads = events.ids(rows["event"]), spot_loads(rows)
     for k, row in enumerate(rows.tolist()):
-        position_s, where, since_seq, r, how, _, _, at_ms, _, count, video, fault, length_s, ad, pod_number = row
-        rule, says = rules.rules[r], rules.says[r]
-        asked = {field: say(value, texts) for (field, say), value in zip(says.asks, values[k], strict=False)}
-        if fault:
-            out.faults.append(
-                RuleFault(rule, f"a condition of its criteria is of an unknown kind; values: {asked}", at_ms)
-            )
-            continue
-        event_id, session_id = ids[k]
-        occasion, reason = says.named(how, where)
-        decision = AdDecision(
-            decision_id=decision_id(session_id, rule.rule_id, f"{since_seq}:{occasion}"),
-            session_id=session_id,
-            video_id=texts[video],
-            rule_id=rule.rule_id,
-            rule_version=rule.version,
-            event_id=event_id,
-            decided_at=at_ms,
-            number=count,
-            place=says.place,
-            position_s=position_s,
-            format=says.formats[ad],
-            duration_s=length_s,
-            adapted=ad,
-            pod_number=pod_number,
-            spot_load=loads[k],
-            reason=reason,
-            criteria=asked,
-        )
-        out.decisions.append(decision)
+        built = build(row, found.values[k].tolist(), rules, ids[k], loads[k], texts)
+        if isinstance(built, AdDecision):
+            out.decisions.append(built)
+        else:
+            out.faults.append(built)
 
 
-def _loads(rows: NDArray[Any]) -> list[float]:
+def build(  # noqa: PLR0917
+    row: tuple[Any, ...], values: list[float], rules: LaidOut, ids: tuple[str, str], load: float, texts: Texts
+) -> AdDecision | RuleFault:
+    """The message of one DECISION; ``ids`` are those of its event and session."""
+    position_s, where, since_seq, r, how, _, _, at_ms, _, count, video, fault, length_s, ad, pod_number = row
+    rule, says = rules.rules[r], rules.says[r]
+    asked = {field: say(value, texts) for (field, say), value in zip(says.asks, values, strict=False)}
+    if fault:
+        return RuleFault(rule, f"a condition of its criteria is of an unknown kind; values: {asked}", at_ms)
+    event_id, session_id = ids
+    occasion, reason = says.named(how, where)
+    return AdDecision(
+        decision_id=decision_id(session_id, rule.rule_id, f"{since_seq}:{occasion}"),
+        session_id=session_id,
+        video_id=texts[video],
+        rule_id=rule.rule_id,
+        rule_version=rule.version,
+        event_id=event_id,
+        decided_at=at_ms,
+        number=count,
+        place=says.place,
+        position_s=position_s,
+        format=says.formats[ad],
+        duration_s=length_s,
+        adapted=ad,
+        pod_number=pod_number,
+        spot_load=load,
+        reason=reason,
+        criteria=asked,
+    )
+
+
+def spot_loads(rows: NDArray[Any]) -> list[float]:
     """Ads per minute played, to six decimals. As ``round`` has it, which takes longer than all else a decision needs;
     where the product is not near a half, the nearest whole number over a million is the same."""
     loads = rows["number"] * 60.0 / np.maximum(rows["played_s"], 60.0)

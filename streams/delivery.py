@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cuepoint.schemas.faults import DeadLetter
-from cuepoint.schemas.playback import AdDecision
 from cuepoint.streams import metrics
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Encoded, Outgoing
@@ -34,10 +33,8 @@ class Delivery:
         now_ms = time.time() * 1000
         for outgoing in produced:
             if isinstance(outgoing, Encoded):
-                continue
-            message = outgoing.message
-            if isinstance(message, AdDecision):
-                metrics.DECISION_LATENCY.observe(max(0.0, now_ms - message.decided_at) / 1000)
-            elif isinstance(message, DeadLetter):
+                if outgoing.at_ms >= 0:
+                    metrics.DECISION_LATENCY.observe(max(0.0, now_ms - outgoing.at_ms) / 1000)
+            elif isinstance(message := outgoing.message, DeadLetter):
                 self.dead[message.topic] += 1
                 metrics.EVENTS_DEAD.labels(message.topic, message.code).inc()

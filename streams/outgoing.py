@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cuepoint.schemas.base import Contract
-from cuepoint.schemas.codec import decoder
+from cuepoint.schemas.codec import decoder, encode
 from cuepoint.schemas.topics import Topic
 
 
@@ -18,6 +18,11 @@ class Outgoing(NamedTuple):
     message: Contract
     id: str = ""
 
+    @property
+    def value(self) -> bytes:
+        """The message in JSON."""
+        return encode(self.message)
+
 
 class Encoded(NamedTuple):
     """An Outgoing whose message is JSON already; its topic holds one contract only. Where millions are said at once, an
@@ -27,6 +32,7 @@ class Encoded(NamedTuple):
     key: str
     value: bytes
     id: str = ""
+    at_ms: int = -1  # of the event it answers, where it is told how long that took
 
     @property
     def message(self) -> Contract:

@@ -264,15 +264,12 @@ class AsyncProducer:
 
     def _offer(self, outgoing: Outgoing | Encoded, delivery: _Delivery, partition: int = -1) -> bool:
         """Hand to librdkafka; False where it has no room."""
-        topic, key, message, id = outgoing
-        if isinstance(message, bytes):
-            headers, value = headers_of(topic.messages[0], self._source, id), message
-        else:
-            headers, value = headers_of(message, self._source, id), encode(message)
-        name = self._prefix + topic.name
+        contract = outgoing.topic.messages[0] if isinstance(outgoing, Encoded) else outgoing.message
+        headers = headers_of(contract, self._source, outgoing.id)
+        name, key = self._prefix + outgoing.topic.name, outgoing.key.encode()
         try:
             self._client.produce(
-                name, value, key.encode(), partition, on_delivery=delivery.acknowledged, headers=headers
+                name, outgoing.value, key, partition, on_delivery=delivery.acknowledged, headers=headers
             )
         except BufferError:
             return False

@@ -44,7 +44,8 @@ def compiled(engine: PartitionSessions, values: list[bytes], stamps: list[int], 
 
 def told(results: Results) -> Any:
     refused = [(place, error.code, error.field, error.reason) for place, error in results.refused]
-    return results.decisions, refused, results.faults, results.repeats, results.late
+    messages = [message.value for message in results.written] or list(map(encode, results.decisions))
+    return messages, refused, results.faults, results.repeats, results.late
 
 
 def mishaps(log: list[PlayerEvent], rng: Random) -> list[tuple[bytes, int]]:
@@ -77,7 +78,8 @@ def test_the_compiled_loop_equals_the_plain_engine(
 ) -> None:
     rng = Random(seed)
     log = mishaps(interleave(rng.randrange, logs), rng)
-    old, new, book = SessionEngine(bounds), PartitionSessions(bounds), RuleBook()
+    writing = rng.random() < 0.7  # decisions as messages, byte for byte
+    old, new, book = SessionEngine(bounds), PartitionSessions(bounds, writing=writing), RuleBook()
     waiting = list(rules)
     while log:
         if waiting and rng.random() < 0.7:
@@ -92,7 +94,7 @@ def test_the_compiled_loop_equals_the_plain_engine(
         if rng.random() < 0.3:
             new._worth_forgetting = 0  # names are numbered anew before the next records
         if rng.random() < 0.5:
-            new = PartitionSessions(bounds)
+            new = PartitionSessions(bounds, writing=writing)
             new.load(msgspec.msgpack.decode(state))
 
 
@@ -104,7 +106,9 @@ def test_compiled_criteria_equal_closures(tree: Any, log: list[PlayerEvent]) -> 
     book, values, stamps = RuleBook(), [encode(event) for event in log], [event.received_at for event in log]
     book.add(asked)
     expected = plain(SessionEngine(SessionSettings()), values, stamps, book)
-    assert told(compiled(PartitionSessions(SessionSettings()), values, stamps, book)) == told(expected)
+    for writing in (False, True):
+        engine = PartitionSessions(SessionSettings(), writing=writing)
+        assert told(compiled(engine, values, stamps, book)) == told(expected)
 
 
 odd_texts = st.text(max_size=12) | st.sampled_from(["", "é", 'a"b', "a\\b", "\x7f", " ", "x" * 512, "x" * 513, "\t"])
@@ -130,7 +134,7 @@ def test_every_form_of_a_record_is_read_as_the_contract_reads_it(
     }
     fields |= {"received_at": T0 + 1, "video_id": "v" + identifier, "position_s": seconds, "category": text}
     values = [encode(fields), encode(fields | {"seq": 3, "device": text, "position_s": 1.5})]
-    old, new, book = SessionEngine(SessionSettings()), PartitionSessions(SessionSettings()), RuleBook()
+    old, new, book = SessionEngine(SessionSettings()), PartitionSessions(SessionSettings(), writing=True), RuleBook()
     book.add(rule("r"))
     assert told(compiled(new, values, [T0, T0], book)) == told(plain(old, values, [T0, T0], book))
     assert msgspec.msgpack.encode(new.rows()) == msgspec.msgpack.encode(old.rows())

@@ -5,7 +5,6 @@ from random import Random
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 from playback_log import batch, shelf
 from session_log import RULE_SETS, rough_log
 
@@ -13,8 +12,9 @@ from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.models.rule_book import RuleBook
 from cuepoint.models.session_settings import SessionSettings
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.playback import AdDecision
 from cuepoint.schemas.rules import AdRule
+from cuepoint.schemas.topics import AD_DECISIONS
+from cuepoint.streams.outgoing import Encoded, Outgoing
 
 COLUMNS = 34
 # recorded with the plain, event-by-event implementation before it was made fast
@@ -53,11 +53,12 @@ def as_it_was(state: bytes) -> bytes:
     return msgspec.msgpack.encode(rows)
 
 
-def message_as_it_was(message: object) -> object:
+def message_as_it_was(out: Outgoing | Encoded) -> bytes:
     """A decision without what it did not say then."""
-    if not isinstance(message, AdDecision):
-        return message
-    return replace(message, place="mid_roll", pod_number=1)
+    if out.topic is not AD_DECISIONS:
+        return out.value
+    told = msgspec.json.decode(out.value)
+    return encode({name: value for name, value in told.items() if name not in ("place", "pod_number")})
 
 
 async def outcome(name: str, seed: int) -> tuple[int, str]:
@@ -78,9 +79,7 @@ async def outcome(name: str, seed: int) -> tuple[int, str]:
             tell(agent, waiting.pop())
         for out in await agent.process(part):
             digest.update(
-                b"\n".join(
-                    (out.topic.name.encode(), out.key.encode(), out.id.encode(), encode(message_as_it_was(out.message)))
-                )
+                b"\n".join((out.topic.name.encode(), out.key.encode(), out.id.encode(), message_as_it_was(out)))
             )
             messages += 1
         if rng.random() < 0.1:

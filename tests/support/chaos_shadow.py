@@ -16,8 +16,7 @@ from cuepoint.agents.count import CountDecisions, CountEvents
 from cuepoint.agents.watch_trends import WatchTrends
 from cuepoint.models.rule_shelf import RuleShelf
 from cuepoint.models.trend_bases import Archive
-from cuepoint.schemas.codec import encode
-from cuepoint.streams.outgoing import Outgoing
+from cuepoint.streams.outgoing import Encoded, Outgoing
 from cuepoint.streams.state_archive import name_of
 
 ROLE_OF = {
@@ -102,7 +101,7 @@ class Shadow:
                     for outgoing in await agent.process(batch_of(*place, piece)):
                         self._expect(outgoing)
 
-    def _expect(self, outgoing: Outgoing) -> None:
-        due, content = self.due[outgoing.topic.name], digest(outgoing.key, encode(outgoing.message))
+    def _expect(self, outgoing: Outgoing | Encoded) -> None:
+        due, content = self.due[outgoing.topic.name], digest(outgoing.key, outgoing.value)
         if due.setdefault(outgoing.id, content) != content:
             self.unequal.append(f"{outgoing.topic.name} {outgoing.id}")

@@ -95,13 +95,17 @@ def run(
     cuts: Iterable[int] = (),
 ) -> Results:
     """Feed the events, cut into runs at ``cuts``, to the plain engine. Without one, to a fresh one, and to Cuepoint's
-    compiled sessions as well, which must find the same."""
+    compiled sessions as well, which must find the same, as objects and as messages."""
     if engine is None:
         engine, compiled = SessionEngine(SessionSettings()), Results()
         stamps = np.array([event.received_at for event in events], dtype=np.int64)
         records = locate([encode(event) for event in events])
         PartitionSessions(SessionSettings()).run(records, 0, stamps, rules, compiled)
         assert compiled.decisions == run(events, rules, engine, cuts).decisions
+        messages = Results()
+        PartitionSessions(SessionSettings(), writing=True).run(records, 0, stamps, rules, messages)
+        assert [told.value for told in messages.written] == list(map(encode, compiled.decisions))
+        assert messages.faults == compiled.faults
         return compiled
     results, bounds = Results(), [0, *sorted(cuts), len(events)]
     for start, stop in pairwise(bounds):
