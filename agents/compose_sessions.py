@@ -14,7 +14,7 @@ from cuepoint.models.session_partition import PartitionSessions
 from cuepoint.models.session_results import Results, RuleFault
 from cuepoint.models.session_rows import STATE_VERSION
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.schemas.codec import decoder, encode, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, encode, explain
 from cuepoint.schemas.errors import ContractError, SnapshotError
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.rules import AdRule
@@ -147,7 +147,7 @@ def _adopt(held: _Partition, book: RuleBook, value: bytes, place: int, results: 
     """Take in a rule; versions that no event in time can ask for any more go."""
     try:
         book.add(_decode_rule(value))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         results.refused.append((place, explain(error)))
     except ContractError as error:
         results.refused.append((place, error))

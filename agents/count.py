@@ -14,7 +14,7 @@ from cuepoint.models.count_tally import Tally
 from cuepoint.models.report_columns import Located, locate
 from cuepoint.models.session_rows import STATE_VERSION
 from cuepoint.models.session_settings import SessionSettings
-from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, explain
 from cuepoint.schemas.errors import SnapshotError
 from cuepoint.schemas.playback import AdDecision
 from cuepoint.schemas.topics import AD_DECISIONS, DEAD_AD_DECISIONS, PLAYER_EVENTS, Topic
@@ -193,7 +193,7 @@ class CountDecisions(_Count):
         for place in range(start, stop):
             try:
                 decisions.append(self._decode(batch.values[place]))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError) as error:
+            except UNREADABLE as error:
                 letters.append(_dead_letter(batch, place, error))
         return counter.count(decisions), letters
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-import msgspec
-
 from cuepoint.models.webhook_filter import Alert
-from cuepoint.schemas.codec import decoder
+from cuepoint.schemas.codec import UNREADABLE, decoder
 from cuepoint.schemas.topics import CHANGES, OPPORTUNITIES, Topic
 from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
@@ -42,7 +40,7 @@ class DeliverWebhooks:
         for offset, at, value in zip(batch.offsets, batch.timestamps, batch.values, strict=True):
             try:
                 alerts.append((offset, at, _decode(value)))
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
         await self._outbox.add(batch.topic, batch.partition, batch.last, alerts)
         return []

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cuepoint.models.cause_explain import explain, withdrawn
 from cuepoint.models.cause_model import HISTORY_DAYS
 from cuepoint.models.growth_verdict import PRIOR, OpportunityWeights
-from cuepoint.schemas.codec import decoder, encode
+from cuepoint.schemas.codec import UNREADABLE, decoder, encode
 from cuepoint.schemas.opportunities import Explanation, Opportunity
 from cuepoint.schemas.topics import CHANGES, EXPLANATIONS, OPPORTUNITIES, Topic
 from cuepoint.schemas.trends import Change
@@ -28,7 +28,6 @@ from cuepoint.streams.batch import Batch
 from cuepoint.streams.outgoing import Outgoing
 
 Columns = Mapping[str, NDArray[Any]]
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # record_history tells of them
 _decode = decoder(Change).decode
 _AGAIN_AFTER_DAYS = frozenset({2, 6, 13, 27})  # an open region is looked at again when it is so old
 _RECENT_DAYS = 7
@@ -73,7 +72,7 @@ class ExplainChanges:
         for value in batch.values:
             try:
                 change = _decode(value)
-            except _UNREADABLE:
+            except UNREADABLE:  # record_history tells of them
                 continue
             wanted.pop(change.change_id, None)
             wanted[change.change_id] = change

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, explain
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.rules import AdRule
 from cuepoint.schemas.topics import (
@@ -114,7 +114,7 @@ class RecordHistory:
                 message = decode(value)
                 if not isinstance(message, AdRule):  # rules stand among the player events; the API keeps them
                     recorded.append(Recorded(batch.offsets[i], batch.timestamps[i], message))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            except UNREADABLE as error:
                 broken.append((i, batch.dead_letter(i, explain(error))))
         return recorded, broken
 

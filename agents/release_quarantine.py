@@ -10,7 +10,7 @@ import msgspec
 from cuepoint.models.ingest_identity import names_of
 from cuepoint.models.ingest_quarantine import Quarantine
 from cuepoint.schemas.base import Contract
-from cuepoint.schemas.codec import decoder, encode, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, encode, explain
 from cuepoint.schemas.consumption import ConsumptionAmendment
 from cuepoint.schemas.errors import ContractError, SnapshotError
 from cuepoint.schemas.faults import DeadLetter
@@ -24,7 +24,6 @@ VERSION = 1
 _decode = decoder(QuarantineMessage).decode
 _decode_asset = decoder(Asset).decode
 _saved = msgspec.msgpack.Decoder(tuple[int, list[Quarantined]])
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class RelayAssets:
@@ -40,7 +39,7 @@ class RelayAssets:
         for value, offset in zip(batch.values, batch.offsets, strict=True):
             try:
                 asset = _decode_asset(value) if value is not None else None
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
             if asset is not None and names_of(asset):
                 out.append(Outgoing(QUARANTINE, asset.asset_id, asset, f"{batch.topic}/{batch.partition}/{offset}"))
@@ -74,7 +73,7 @@ class ReleaseQuarantine:
                 message = _decode(value)
                 if isinstance(message, Quarantined) and not message.identifiers:
                     raise ContractError("invalid", "$.identifiers", "Expected `array` of length >= 1")
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 out.append(_dead(batch, i, batch.dead_letter(i, explain(error))))
             except ContractError as error:
                 out.append(_dead(batch, i, batch.dead_letter(i, error)))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-import msgspec
-
-from cuepoint.schemas.codec import decoder
+from cuepoint.schemas.codec import UNREADABLE, decoder
 from cuepoint.schemas.playback import AdDecision
 from cuepoint.schemas.topics import AD_DECISIONS, Topic
 from cuepoint.streams.batch import Batch
@@ -44,7 +42,7 @@ class ServeDecisions:
             try:
                 decisions.append(self._decode(value))
                 stamps.append(stamp)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+            except UNREADABLE:
                 continue
         await self._feed.write(decisions, stamps)
         await self._feed.advance(batch.topic, batch.partition, batch.last)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from cuepoint.models.consumption_ledger import ConsumptionLedger, Mark, ReportKey
-from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, explain
 from cuepoint.schemas.consumption import Consumption, ConsumptionAmendment
 from cuepoint.schemas.faults import Fault, Refusal
 from cuepoint.schemas.topics import CONSUMPTION, DEAD_CONSUMPTION, Topic
@@ -114,7 +114,7 @@ class StoreConsumption:
             for i, value in enumerate(new.values):
                 try:
                     message = _decode(value)
-                except msgspec.MsgspecError as error:
+                except UNREADABLE as error:
                     fault: Fault | None = explain(error)
                 else:
                     fault = self._take(part, batch.partition, new.offsets[i], message)

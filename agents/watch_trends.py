@@ -23,7 +23,7 @@ from cuepoint.models.trend_bases import Archive
 from cuepoint.models.trend_params import TrendParams, params_of
 from cuepoint.models.trend_state import ScoredDay, TrendState
 from cuepoint.models.trend_versions import TrendVersion
-from cuepoint.schemas.codec import decoder, encode, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, encode, explain
 from cuepoint.schemas.errors import ContractError, SnapshotError
 from cuepoint.schemas.faults import Fault, Refusal
 from cuepoint.schemas.topics import ASSET_DAYS, CHANGES, DEAD_TREND_RECORDS, TREND_RECORDS, Topic
@@ -44,7 +44,6 @@ MOST_SINGLY = 64
 FORGET_DAYS = 7  # how often all that was said is looked through for what can go
 AssetDays = Literal["all", "open"]
 _decode = decoder(TrendMessage).decode
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # the last: a record without value
 _said = msgspec.msgpack.Decoder(list[tuple[int, Change, int]])
 
 
@@ -266,7 +265,7 @@ def _one(partition: _Partition, batch: Batch, i: int) -> Sequence[Outgoing | Enc
     """The exact path: a message that the strict decoder reads, or a dead letter."""
     try:
         message = _decode(batch.values[i])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return [_dead(batch, i, explain(error))]
     verdict = partition.handle(message, batch.timestamps[i], batch.offsets[i])
     return [_dead(batch, i, verdict)] if isinstance(verdict, Refusal) else verdict

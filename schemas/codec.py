@@ -13,6 +13,8 @@ from cuepoint.schemas.errors import ContractError
 
 T = TypeVar("T")
 encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=None).encode
+# What a decoder may raise for bytes that nobody has looked at; the last: a record without a value.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 _PLACE = re.compile(r" - at `(?:key in )?(.+?)`$")
 
 

@@ -8,10 +8,9 @@ import threading
 import time
 from typing import Any, Protocol
 
-import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from cuepoint.schemas.codec import decoder, explain
+from cuepoint.schemas.codec import UNREADABLE, decoder, explain
 from cuepoint.schemas.errors import ContractError, Unavailable
 from cuepoint.schemas.faults import DeadLetter
 from cuepoint.schemas.rules import AdRule
@@ -88,7 +87,7 @@ class RulesFeed:
         self.read += 1
         try:
             self._sink.add(self._decode.decode(value))
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             await self._refuse(message, explain(error))
         except ContractError as error:
             await self._refuse(message, error)

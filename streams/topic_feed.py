@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
-import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from cuepoint.schemas.codec import decoder
+from cuepoint.schemas.codec import UNREADABLE, decoder
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.topics import ASSETS, TREND_PARAMS, Topic
 from cuepoint.schemas.trends import Asset, TrendHyperparameters
@@ -55,7 +54,7 @@ def _read(broker: str, topic: Topic, prefix: str, first: int, timeout_s: float) 
                     raise Unavailable(f"broker {broker}: {fault.str()}")
                 try:
                     told = decode(value) if value is not None else None
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                except UNREADABLE:
                     continue
                 if told is not None:
                     yield message.offset() or 0, told
