@@ -12,20 +12,26 @@ from typing import Any
 import pytest
 import redis
 from chaos_check import Checks
+from chaos_consumption import ConsumptionPlan
 from chaos_findings import Findings
 from chaos_logs import Place, Record, batch_of
 from chaos_plan import Send
 from chaos_play import PlayPlan
 from chaos_reports import ReportPlan
 from chaos_shadow import ROLE_OF, make_agents
+from chaos_stores import Stores
+from consumption_feed import Feed
 from redis.asyncio import Redis
+from sqlalchemy import text
 
 from cuepoint.agents.count import CountDecisions, CountEvents
+from cuepoint.agents.record_history import RecordHistory
 from cuepoint.agents.serve_decisions import ServeDecisions
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.codec import encode
-from cuepoint.schemas.topics import AD_DECISIONS, CHANGES, DEAD_TREND_RECORDS, PLAYER_EVENTS, TREND_RECORDS
+from cuepoint.schemas.topics import AD_DECISIONS, CHANGES, CONSUMPTION, DEAD_TREND_RECORDS, PLAYER_EVENTS, TREND_RECORDS
 from cuepoint.streams.decision_feed import DecisionFeed
+from cuepoint.streams.history import HistoryWriter
 from cuepoint.streams.producer import partition_of
 from cuepoint.streams.redis_counters import RedisCounters
 from cuepoint.streams.snapshot_store import SnapshotStore
@@ -41,6 +47,8 @@ class System:
 
     stores: dict[str, SnapshotStore]
     client: redis.Redis
+    feed: Feed  # SQL and the consumption store
+    worked_to: dict[Place, int] = field(default_factory=dict)  # the ends when the workers had done their part
     sent: dict[Place, list[Send]] = field(default_factory=lambda: defaultdict(list))
     logs: dict[Place, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
@@ -55,7 +63,25 @@ class System:
         if asyncio.run(checks.take(self.sent, self.logs)):
             checks.states(self.stores, lambda place, offset: self.logs[place][offset:])
             checks.counters(self.client, {place: len(records) for place, records in self.logs.items()})
+            written = Stores(f"sqlite:///{self.feed.root.parent}/catalogue.db", self.feed.root)
+            for wrong in written.stand_elsewhere(self.worked_to):
+                found.add("state_mismatches", wrong)
+            checks.stores(written)
+            written.close()
         return dict(found.counts)
+
+
+class Written:
+    """History over its writer, in this thread."""
+
+    def __init__(self, writer: HistoryWriter) -> None:
+        self._writer = writer
+
+    async def write(self, *given: Any) -> bool:
+        return self._writer.write(*given)
+
+    async def position(self, topic: str, partition: int) -> int | None:
+        return self._writer.position(topic, partition)
 
 
 async def work(system: System, url: str) -> None:
@@ -67,13 +93,23 @@ async def work(system: System, url: str) -> None:
         for place in sorted(place for place in system.logs if place[0] == agent.topics[0].name):
             for outgoing in await agent.process(batch_of(*place, system.logs[place])):
                 partition = partition_of(outgoing.key.encode(), outgoing.topic.partitions or PARTITIONS)
-                value = encode(outgoing.message)
+                value = outgoing.value
                 system.append((outgoing.topic.name, partition), outgoing.key.encode(), value, outgoing.id)
             folder = system.stores[ROLE_OF[agent.name]]
             folder.save(agent.name, *place, len(system.logs[place]) - 1, agent.snapshot(place[1]))
     serving = ServeDecisions(DecisionFeed(store, ttl_s=1_000_000_000))  # the log's time is long past
     for place in [place for place in system.logs if place[0] == AD_DECISIONS.name]:
         await serving.process(batch_of(*place, system.logs[place]))
+    for place in sorted(place for place in system.logs if place[0] == CONSUMPTION.name):
+        await system.feed.agent.position(*place)
+        for outgoing in await system.feed.agent.process(batch_of(*place, system.logs[place])):
+            system.append((outgoing.topic.name, 0), outgoing.key.encode(), outgoing.value, outgoing.id)
+        system.feed.agent.told(place[1])
+    await system.feed.agent.flush(only_due=False)
+    history = RecordHistory(Written(HistoryWriter(system.feed.engine)))
+    for topic in history.topics:
+        for place in [place for place in system.logs if place[0] == topic.name]:
+            await history.process(batch_of(*place, system.logs[place]))
     await store.aclose()
 
 
@@ -82,17 +118,19 @@ def system(redis_url: str, tmp_path: Path) -> Iterator[System]:
     rules = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
     stores = {role: SnapshotStore(tmp_path / role) for role in set(ROLE_OF.values())}
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        made = System(stores, client)
+        made = System(stores, client, Feed(tmp_path))
         for partition in range(PARTITIONS):
             for rule in rules:
                 made.append((PLAYER_EVENTS.name, partition), rule.rule_id.encode(), encode(rule))
-        plans = ReportPlan(SEED, PARTITIONS), PlayPlan(SEED, PARTITIONS)
+        plans = ReportPlan(SEED, PARTITIONS), PlayPlan(SEED, PARTITIONS), ConsumptionPlan(SEED, PARTITIONS)
         for send in (send for _ in range(STEPS) for plan in plans for send in plan.step()):
             place = (send.topic.name, send.partition)
             made.sent[place].append(send)
             made.append(place, send.key.encode(), send.value)
         asyncio.run(work(made, redis_url))
+        made.worked_to = {place: len(records) for place, records in made.logs.items()}
         yield made
+        made.feed.engine.dispose()
 
 
 def some(system: System, topic: str) -> list[Record]:
@@ -164,6 +202,14 @@ def stand_elsewhere(system: System) -> None:
     system.client.hincrby("cuepoint:offsets", f"|count_events|{PLAYER_EVENTS.name}|0", -1)
 
 
+def in_sql(statement: str) -> Callable[[System], None]:
+    def damage(system: System) -> None:
+        with system.feed.engine.begin() as connection:
+            assert connection.execute(text(statement)).rowcount > 0
+
+    return damage
+
+
 def serve_one_less(system: System) -> None:
     system.client.delete(next(iter(system.client.scan_iter(match="cuepoint:decisions:*"))))
 
@@ -187,6 +233,14 @@ def serve_one_less(system: System) -> None:
         (count(-1), "lost"),
         (count(1), "duplicated"),
         (stand_elsewhere, "state_mismatches"),
+        (in_sql("UPDATE positions SET last = last - 1 WHERE topic = 'cuepoint.consumption.v1'"), "state_mismatches"),
+        (in_sql("DELETE FROM changes WHERE revision > 1"), "lost"),
+        (in_sql("UPDATE changes SET body = 'x'"), "state_mismatches"),
+        (in_sql("DELETE FROM session_events WHERE seq = 3"), "lost"),
+        (in_sql("UPDATE decisions SET decision_id = 'other' WHERE number = 1 LIMIT 1"), "duplicated"),
+        (in_sql("DELETE FROM dead_letters WHERE code = 'malformed'"), "lost"),
+        (in_sql("DELETE FROM consumption_files WHERE file_id = 1"), "lost"),
+        (in_sql("UPDATE consumption_reports SET status = 'complete' WHERE status = 'replaced'"), "state_mismatches"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__qualname__.split(".")[0],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import redis
+from chaos_consumption import ConsumptionRecount
 from chaos_findings import Findings
 from chaos_logs import Place, Record, batch_of
 from chaos_plan import Send
@@ -15,15 +16,20 @@ from chaos_recount_play import Counters, PlayRecount, count_decisions
 from chaos_recount_reports import ReportRecount
 from chaos_shadow import ROLE_OF, Shadow, digest, make_agents
 from chaos_states import held_reports, held_sessions
+from chaos_stores import Stores
 
 from cuepoint.agents.compose_sessions import ComposeSessions
 from cuepoint.agents.watch_trends import WatchTrends
 from cuepoint.schemas.errors import SnapshotError
+from cuepoint.schemas.playback import PlayerEvent
 from cuepoint.schemas.topics import (
     AD_DECISIONS,
     ASSET_DAYS,
     CHANGES,
+    CONSUMPTION,
     DEAD_AD_DECISIONS,
+    DEAD_CONSUMPTION,
+    DEAD_LETTERS,
     DEAD_PLAYER_EVENTS,
     DEAD_TREND_RECORDS,
     PLAYER_EVENTS,
@@ -31,9 +37,10 @@ from cuepoint.schemas.topics import (
 )
 from cuepoint.streams.snapshot_store import SnapshotStore
 
-INPUTS = (TREND_RECORDS, PLAYER_EVENTS)
-OUTPUTS = (CHANGES, ASSET_DAYS, AD_DECISIONS, DEAD_TREND_RECORDS, DEAD_PLAYER_EVENTS, DEAD_AD_DECISIONS)
-DEAD = {TREND_RECORDS.name: DEAD_TREND_RECORDS.name, PLAYER_EVENTS.name: DEAD_PLAYER_EVENTS.name}
+INPUTS = (TREND_RECORDS, PLAYER_EVENTS, CONSUMPTION)
+DUE = (CHANGES, ASSET_DAYS, AD_DECISIONS, DEAD_TREND_RECORDS, DEAD_PLAYER_EVENTS, DEAD_AD_DECISIONS)  # by the shadow
+OUTPUTS = (*DUE, DEAD_CONSUMPTION)
+DEAD = {topic.name: DEAD_LETTERS[topic.name].name for topic in INPUTS}
 COUNTS, SERVED = "cuepoint:counts:", "cuepoint:decisions:"
 Fresh = Mapping[Place, Sequence[Record]]
 
@@ -46,6 +53,8 @@ class Checks:
         self._counters: Counters = Counter()
         self._reports: dict[Place, ReportRecount] = defaultdict(ReportRecount)
         self._play: dict[Place, PlayRecount] = defaultdict(lambda: PlayRecount(self._counters))
+        self._consumption: dict[Place, ConsumptionRecount] = defaultdict(ConsumptionRecount)
+        self._events: set[tuple[str, str]] = set()
         self._told: dict[str, dict[str, int]] = defaultdict(dict)  # output topic -> id -> digest
         self._fates: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)  # topic -> (partition, offset) -> code
         self._letters: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
@@ -76,7 +85,8 @@ class Checks:
     @property
     def repeats(self) -> int:
         """Records that only repeat others, by the recounts."""
-        return sum(recount.repeats for recount in (*self._reports.values(), *self._play.values()))
+        recounts: tuple[Mapping[Place, Any], ...] = (self._reports, self._play, self._consumption)
+        return sum(recount.repeats for of_topic in recounts for recount in of_topic.values())
 
     @property
     def dead_letters(self) -> int:
@@ -102,11 +112,14 @@ class Checks:
 
     def _recount(self, sent: Mapping[Place, Sequence[Send]], fresh: Fresh) -> None:
         """The fate of every record, by the plain rules; and what the decisions add to the counters."""
-        for topic, recounts in ((TREND_RECORDS, self._reports), (PLAYER_EVENTS, self._play)):
+        kinds = (TREND_RECORDS, self._reports), (PLAYER_EVENTS, self._play), (CONSUMPTION, self._consumption)
+        for topic, recounts in kinds:
             fates: Any = self._fates[topic.name]
             for place in sorted(place for place in fresh if place[0] == topic.name):
                 for send, record in zip(sent.get(place, ()), fresh[place], strict=True):
                     code = send.code or recounts[place].take(record.value, record.timestamp)  # type: ignore[index]
+                    if isinstance(send.message, PlayerEvent):
+                        self._events.add((send.message.session_id, send.message.event_id))
                     if code:
                         fates[place[1], record.offset] = code
         known = self._told[AD_DECISIONS.name]
@@ -129,7 +142,7 @@ class Checks:
 
     def _compare_outputs(self) -> None:
         """Every due message is there, at least once and always the same; nothing else is."""
-        for topic in OUTPUTS:
+        for topic in DUE:
             due, told = self.shadow.due[topic.name], self._told[topic.name]
             self.findings.add_all("lost", f"not told on {topic.name}", due.keys() - told.keys())
             self.findings.add_all("duplicated", f"told on {topic.name} and not due", told.keys() - due.keys())
@@ -217,6 +230,11 @@ class Checks:
         self._served(client)
         for wrong in stands_elsewhere(client, ends):
             self.findings.add("state_mismatches", wrong)
+
+    def stores(self, stores: Stores) -> None:
+        """The history and the consumption store hold what was told and sent, once each."""
+        visible = {cell: count for recount in self._consumption.values() for cell, count in recount.visible().items()}
+        stores.compare(self.findings, self.shadow.recorded, self._events, self._fates, visible)
 
     def _served(self, client: redis.Redis) -> None:
         """Players can read every decision, once."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from random import Random
 
 from chaos_findings import say
-from chaos_fleet import MOST, ROLES, Fleet, Member
+from chaos_fleet import MOST, ROLES, STATEFUL, Fleet, Member
 from chaos_recovery import Recovery
 from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
 
@@ -215,7 +215,7 @@ class Faults:
 
     def _lose_snapshots(self, rng: Random) -> Fault:
         """The role's state is made anew from the beginning of the logs, and all it ever said is said again."""
-        role = rng.choice(list(ROLES))
+        role = rng.choice(STATEFUL)
         members = self._fleet.of(role) if self._disk.readable else []
         for member in members:
             self._fleet.kill(member)

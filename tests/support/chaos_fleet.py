@@ -13,8 +13,9 @@ from pathlib import Path
 
 from cuepoint.streams.embedded_parts import Part, launch
 
-ROLES = {"trends": 2, "sessions": 2, "counts": 1}  # role -> workers at the beginning
-MOST = {"trends": 3, "sessions": 3, "counts": 2}
+ROLES = {"trends": 2, "sessions": 2, "counts": 1, "store": 1, "views": 1}  # role -> workers at the beginning
+MOST = {"trends": 3, "sessions": 3, "counts": 2, "store": 2, "views": 2}
+STATEFUL = ("trends", "sessions", "counts")  # those that keep snapshots
 _RESTART_PAUSE_S = 1.0
 _STOP_S = 60.0
 _HEARS_AFTER_S = 60.0  # a signal before that may find a process that is still importing

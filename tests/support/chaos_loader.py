@@ -6,24 +6,25 @@ import threading
 import time
 from collections import defaultdict
 
+from chaos_consumption import ConsumptionPlan
 from chaos_logs import Place
 from chaos_plan import Send
 from chaos_play import PlayPlan
 from chaos_reports import ReportPlan
 
 from cuepoint.schemas.errors import Unavailable
-from cuepoint.schemas.topics import TREND_RECORDS
+from cuepoint.schemas.topics import CONSUMPTION, TREND_RECORDS
 from cuepoint.streams.producer import SyncProducer
 
 FLUSH_S = 120.0
 
 
 class Loader:
-    """``begin(steps, seconds)`` sends so many steps of both plans in about that time, in a thread of its own."""
+    """``begin(steps, seconds)`` sends so many steps of the plans in about that time, in a thread of its own."""
 
-    def __init__(self, producer: SyncProducer, prefix: str, reports: ReportPlan, play: PlayPlan) -> None:
+    def __init__(self, producer: SyncProducer, prefix: str, *plans: ReportPlan | ConsumptionPlan | PlayPlan) -> None:
         self._producer, self._prefix = producer, prefix
-        self._plans = (reports, play)
+        self._plans = plans
         self._thread: threading.Thread | None = None
         self.sent: dict[Place, list[Send]] = defaultdict(list)  # since `taken`, in order
         self.failure: Exception | None = None
@@ -66,7 +67,7 @@ class Loader:
         self.sent[send.topic.name, send.partition].append(send)
         if send.message is not None:
             # Reports choose their partitions, as `cuepoint ingest` does; of events the producer does, as in the API.
-            chosen = send.partition if send.topic is TREND_RECORDS else None
+            chosen = send.partition if send.topic in {TREND_RECORDS, CONSUMPTION} else None
             self._producer.send(send.topic, send.key, send.message, partition=chosen)
             return
         # Contracts cannot say what is broken: the bytes go out as they are, through the same client.

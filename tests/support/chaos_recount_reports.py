@@ -9,7 +9,7 @@ import datetime as dt
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 REVISABLE_DAYS = 56
 LATE_REPORT_DAYS = 3
@@ -22,6 +22,7 @@ Key = tuple[str, str, dt.date, int]
 class ReportRecount:
     """One partition. ``take`` is given each record in the order of the log and says its dead-letter code, or ""."""
 
+    record_type: ClassVar[str] = "trend-record.v1"
     open: dict[Key, list[tuple[str, int]]] = field(default_factory=dict)
     accepted: dict[Source, dict[dt.date, Counter[str]]] = field(default_factory=lambda: defaultdict(dict))
     versions: dict[Source, dict[dt.date, int]] = field(default_factory=lambda: defaultdict(dict))
@@ -32,7 +33,7 @@ class ReportRecount:
     def take(self, value: bytes, at_ms: int) -> str:
         message = json.loads(value)
         day = dt.date.fromisoformat(message["day"])
-        is_record = message["type"] == "trend-record.v1"
+        is_record = message["type"] == self.record_type
         version = message.get("report_version" if is_record else "version", 1)
         key: Key = (message["dsp"], message.get("territory", "WW"), day, version)
         if message["type"] == "report-opened.v1":

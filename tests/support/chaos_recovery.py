@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from chaos_findings import say
 from chaos_logs import Logs, Place
 
+from cuepoint.agents.record_history import RecordHistory
 from cuepoint.schemas.errors import Unavailable
-from cuepoint.schemas.topics import AD_DECISIONS, PLAYER_EVENTS, TREND_RECORDS, Topic
+from cuepoint.schemas.topics import AD_DECISIONS, CONSUMPTION, PLAYER_EVENTS, TREND_RECORDS, Topic
 
 READ_BY: dict[str, tuple[Topic, ...]] = {
     "trends": (TREND_RECORDS,),
     "sessions": (PLAYER_EVENTS,),
     "counts": (PLAYER_EVENTS, AD_DECISIONS),
+    "store": (CONSUMPTION,),
+    "views": RecordHistory.topics,
 }
 _PAUSE_S = 0.1
 

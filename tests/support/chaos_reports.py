@@ -16,7 +16,6 @@ from cuepoint.streams.producer import partition_of
 
 FIRST_DAY = dt.date(1990, 1, 1)  # thousands of days before today: no day of a long run lies in the future
 SOURCES = (("north", "US"), ("north", "DE"), ("south", "WW"))
-STEP_SENDS = 36
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"type": "trend-record.v9"}, "unknown_version"),
     ({"count": -1}, "invalid"),
@@ -40,9 +39,10 @@ class Report(NamedTuple):
 
 
 class ReportPlan:
-    """``step()`` gives the next STEP_SENDS records or fewer."""
+    """``step()`` gives the next ``step_sends`` records or fewer."""
 
-    def __init__(self, seed: int, partitions: int, assets: int = 40) -> None:
+    def __init__(self, seed: int, partitions: int, assets: int = 40, step_sends: int = 36) -> None:
+        self._step_sends = step_sends
         self._rng = Random(f"reports {seed}")
         self._partitions, self._day = partitions, 0
         self._levels = {f"asset-{n:03d}": self._rng.lognormvariate(6.5, 1.0) for n in range(assets)}
@@ -55,7 +55,7 @@ class ReportPlan:
         while not self._queue:
             self._queue = self._next_day()
             self._day += 1
-        step, self._queue = self._queue[:STEP_SENDS], self._queue[STEP_SENDS:]
+        step, self._queue = self._queue[: self._step_sends], self._queue[self._step_sends :]
         return step
 
     def _next_day(self) -> list[Send]:

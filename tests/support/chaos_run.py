@@ -16,9 +16,10 @@ from typing import Any
 
 import redis
 from chaos_check import INPUTS, OUTPUTS, Checks, stands_elsewhere
+from chaos_consumption import ConsumptionPlan
 from chaos_faults import SESSION_TIMEOUT_S, Faults
 from chaos_findings import Findings, say
-from chaos_fleet import ROLES, Fleet
+from chaos_fleet import ROLES, STATEFUL, Fleet
 from chaos_loader import Loader
 from chaos_logs import Logs, Place, Record
 from chaos_play import PlayPlan
@@ -26,6 +27,7 @@ from chaos_recovery import READ_BY, Recovery
 from chaos_reports import ReportPlan
 from chaos_rules import RuleTeller
 from chaos_servers import ChaosKafka, ChaosRedis, SnapshotDisk
+from chaos_stores import Stores
 
 from cuepoint.models.rule_yaml import load_rules
 from cuepoint.schemas.errors import Unavailable
@@ -131,13 +133,16 @@ class Run:
         self._play = PlayPlan(options.seed, PARTITIONS)
         self._producer = SyncProducer(address, source="chaos", timeout_s=120.0)
         stack.callback(self._producer.close)
-        self._loader = Loader(self._producer, "", ReportPlan(options.seed, PARTITIONS), self._play)
+        plans = ReportPlan(options.seed, PARTITIONS), ConsumptionPlan(options.seed, PARTITIONS), self._play
+        self._loader = Loader(self._producer, "", *plans)
         self._checks = Checks(options.seed, outcome.findings)
         active = [rule for rule in load_rules(RULES.read_text()) if rule.status == "active"]
         self._rules = RuleTeller(address, PARTITIONS, active, options.seed, lambda: self._play.now_ms)
         earlier = data / "archive" / "watch_trends" / TREND_RECORDS.name
         self._archive = lambda partition: FileArchive(earlier / str(partition))
-        self._stores = {role: SnapshotStore(data / "snapshots" / role) for role in ROLES}
+        self._snapshots = {role: SnapshotStore(data / "snapshots" / role) for role in STATEFUL}
+        self._stores = Stores(env["CUEPOINT_DATABASE_URL"], data / "consumption")
+        stack.callback(self._stores.close)
 
     def begin(self) -> None:
         """The first rules and workers. Returns when all workers are ready. Raises TimeoutError."""
@@ -169,9 +174,10 @@ class Run:
         quiet_s = time.monotonic() - began - faulty_s
         fresh = self._logs.fresh((*INPUTS, *OUTPUTS))
         if asyncio.run(self._checks.take(self._loader.taken(), fresh)):
-            self._checks.states(self._stores, self._tail, archive=self._archive)
+            self._checks.states(self._snapshots, self._tail, archive=self._archive)
             with self._redis.client() as client:
                 self._checks.counters(client, ends)
+            self._checks.stores(self._stores)
         self._sum_up()
         check_s = time.monotonic() - began - faulty_s - quiet_s
         say(f"  faults {faulty_s:.1f} s, consumed {quiet_s:.1f} s later, checked in {check_s:.1f} s")
@@ -203,11 +209,11 @@ class Run:
                     if offset != ends[place]
                 }
                 with self._redis.client() as client:
-                    stored = stands_elsewhere(client, ends)
+                    stored = stands_elsewhere(client, ends) + self._stores.stand_elsewhere(ends)
             except (Unavailable, redis.RedisError) as error:
-                before, state = None, {"broker or Redis": str(error)}
+                before, state = None, {"broker, Redis or SQL": str(error)}
                 continue
-            state = {**behind, "recoveries": self._recovery.open, "Redis": stored}
+            state = {**behind, "recoveries": self._recovery.open, "stores": stored}
             calm = not behind and not self._recovery.open and not stored
             if calm and before == ends:
                 return ends
@@ -231,6 +237,14 @@ def _environment(broker: str, redis_url: str, data: Path) -> dict[str, str]:
         "CUEPOINT_REDIS_URL": redis_url,
         "CUEPOINT_PARTITIONS": str(PARTITIONS),
         "CUEPOINT_DATA_DIR": str(data),
+        "CUEPOINT_DATABASE_URL": f"sqlite:///{data}/cuepoint.db",
+        "CUEPOINT_HISTORY_DAYS": "36500",  # the plan's days and times are long past
+        "CUEPOINT_TREND_HISTORY_DAYS": "36500",
+        "CUEPOINT_CONSUMPTION_RETENTION_DAYS": "36500",
+        "CUEPOINT_CONSUMPTION_FLUSH_S": "0.3",
+        "CUEPOINT_CONSUMPTION_UPKEEP_S": "1",
+        "CUEPOINT_CONSUMPTION_MERGE_FILES": "3",
+        "CUEPOINT_CONSUMPTION_GRACE_S": "5",
         "CUEPOINT_SNAPSHOT_INTERVAL_S": "0.5",
         "CUEPOINT_COMMIT_INTERVAL_S": "0.3",
         "CUEPOINT_HEARTBEAT_INTERVAL_S": "0.5",

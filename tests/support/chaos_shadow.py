@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
+from typing import Any
 
 import numpy as np
 from chaos_logs import Place, Record, batch_of
@@ -16,6 +17,9 @@ from cuepoint.agents.count import CountDecisions, CountEvents
 from cuepoint.agents.watch_trends import WatchTrends
 from cuepoint.models.rule_shelf import RuleShelf
 from cuepoint.models.trend_bases import Archive
+from cuepoint.schemas.codec import decoder, encode
+from cuepoint.schemas.playback import AdDecision
+from cuepoint.schemas.trends import AssetDay, Change
 from cuepoint.streams.outgoing import Encoded, Outgoing
 from cuepoint.streams.state_archive import name_of
 
@@ -66,6 +70,7 @@ class MemoryArchive:
         pass
 
 
+_decode = decoder(AdDecision).decode
 _EARLIER = MemoryArchive()
 
 
@@ -82,11 +87,13 @@ def digest(key: str | bytes | None, value: bytes | None) -> int:
 
 
 class Shadow:
-    """``due[topic][id]`` is the digest of each message that must be on an output topic."""
+    """``due[topic][id]``: the digest of each message that must be on an output topic; ``recorded[table][key]``: that of
+    each row that must stand in SQL in the end."""
 
     def __init__(self, seed: int) -> None:
         self.agents = {agent.name: agent for agent in make_agents()}
         self.due: dict[str, dict[str, int]] = defaultdict(dict)
+        self.recorded: dict[str, dict[tuple[Any, ...], int]] = defaultdict(dict)
         self.unequal: list[str] = []  # ids the undisturbed run itself gave two contents
         self._rng = Random(f"shadow {seed}")
 
@@ -105,3 +112,11 @@ class Shadow:
         due, content = self.due[outgoing.topic.name], digest(outgoing.key, outgoing.value)
         if due.setdefault(outgoing.id, content) != content:
             self.unequal.append(f"{outgoing.topic.name} {outgoing.id}")
+        message = outgoing.message
+        if isinstance(message, Change):
+            self.recorded["changes"][message.change_id,] = digest(None, encode(message))
+        elif isinstance(message, AssetDay):
+            self.recorded["asset_days"][message.asset_id, message.day] = digest(None, encode(message))
+        elif isinstance(message, AdDecision):
+            said = encode(_decode(outgoing.value))  # whole numbers of its criteria come back as floats
+            self.recorded["decisions"][message.decision_id,] = digest(None, said)
