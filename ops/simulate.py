@@ -1,6 +1,7 @@
 """``cuepoint simulate``: viewers that are made up, seeded and labelled so, watching through the real API.
 
-Their player events go in; the ad decisions they get are read back and change what they do.
+Their player events go in; the ad decisions they get are read back and change what they do; the ads of these are
+fetched, and what becomes of them is told.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from cuepoint.models.session_simulator import ViewerSimulator
 from cuepoint.ops.settings import Settings
+from cuepoint.ops.simulate_ads import AdWatching, BreakAd
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
 
 TICK_S = 0.25
@@ -41,6 +43,10 @@ class Port(Protocol):
 
     async def decisions(self, session_id: str, after: int) -> list[AdDecision]: ...
 
+    async def ads(self, session_id: str, break_id: str) -> list[BreakAd]: ...
+
+    async def tell(self, url: str) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -50,6 +56,7 @@ class Totals:
 
     events: int = 0
     decisions: int = 0
+    told: int = 0  # tracking of ads
 
 
 def simulate_viewers(options: SimulationOptions, settings: Settings) -> Totals:
@@ -66,7 +73,9 @@ async def _simulate(options: SimulationOptions, settings: Settings) -> Totals:
         totals = await Viewers(options, port).watch(stopping)
     finally:
         await port.close()
-    sys.stderr.write(f"{totals.events} simulated player events, {totals.decisions} ad decisions\n")
+    sys.stderr.write(
+        f"{totals.events} simulated player events, {totals.decisions} ad decisions, {totals.told} tracking events\n"
+    )
     return totals
 
 
@@ -78,6 +87,7 @@ class Viewers:
         self._start_ms = int(time.time() * 1000)
         self._simulator = ViewerSimulator(seed=options.seed, start_ms=self._start_ms, sessions=options.sessions)
         self._last: dict[str, int] = {}  # session -> number of its newest decision
+        self._ads = AdWatching(port)
         self._totals = Totals()
 
     async def watch(self, stopping: asyncio.Event) -> Totals:
@@ -91,6 +101,8 @@ class Viewers:
             events = self._simulator.advance(self._start_ms + int((now - began) * 1000 * self._options.rate))
             await self._port.send(events)
             self._totals.events += len(events)
+            await self._ads.follow(events, self._simulator.live_session_ids())
+            self._totals.told = self._ads.told
             if now - polled >= POLL_EVERY_S:
                 polled = now
                 await self._poll()

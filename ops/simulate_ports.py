@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from cuepoint.ops.settings import Settings
+from cuepoint.ops.simulate_ads import BreakAd
 from cuepoint.schemas.codec import encode
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
@@ -35,6 +37,11 @@ class _Decisions(msgspec.Struct):
     decisions: list[AdDecision]
 
 
+class _Break(msgspec.Struct):
+    ads: list[BreakAd]
+
+
+_break = msgspec.json.Decoder(_Break)
 _answer = msgspec.json.Decoder(EventsTaken)
 _decisions = msgspec.json.Decoder(_Decisions)
 
@@ -79,6 +86,21 @@ class ApiPort:
             raise Unavailable(f"{self._url} gave no decisions ({status}): {content[:300]!r}")
         return _decisions.decode(content).decisions
 
+    async def ads(self, session_id: str, break_id: str) -> list[BreakAd]:
+        """The break's; none where the API has none, or does not answer."""
+        path = f"{self._url}/v1/sessions/{session_id}/breaks/{break_id}/ads"
+        try:
+            async with self._http.get(path, params={"token": self._tokens.get(session_id, "")}) as answer:
+                return _break.decode(await answer.read()).ads if answer.status == 200 else []
+        except (aiohttp.ClientError, TimeoutError):
+            return []
+
+    async def tell(self, url: str) -> None:
+        """Ask for a tracking address."""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with self._http.get(url) as answer:
+                await answer.read()
+
     async def close(self) -> None:
         await self._http.close()
 
@@ -121,6 +143,13 @@ class TopicPort:
 
     async def decisions(self, session_id: str, after: int) -> list[AdDecision]:
         return await self._feed.read(session_id, after)
+
+    async def ads(self, session_id: str, break_id: str) -> list[BreakAd]:
+        """None: ads are given by the API alone."""
+        return []
+
+    async def tell(self, url: str) -> None:
+        """There is nothing to tell."""
 
     async def close(self) -> None:
         await self._feed.close()
