@@ -109,8 +109,9 @@ class AdBreaks:
         return planned
 
     async def fill(self, session_id: str, break_id: str, *, hls: bool) -> Filled | None:
-        """The break's ads, the same at each asking (but for one that repeats); None for a break nobody promised or
-        decided. A promised break whose rule is gone, or that the session did not earn, has none."""
+        """The break's ads, the same at each asking (but for one that repeats), by the promise or by the decision for
+        the same place; None for a break nobody promised or decided. A promised break whose rule is gone, or that the
+        session did not earn, has none."""
         raw = await self._store.promised(session_id, break_id)
         promise = None if raw is None else _promise(raw)
         occurrence = break_id
@@ -123,14 +124,22 @@ class AdBreaks:
             decision = await self._decided(session_id, break_id)
             if decision is None:
                 return None
+            if (known := await self._promised_for(session_id, decision, hls=hls)) is not None:
+                return _filled(known)
             promise = _of_decision(decision, read_watched(await self._store.watched(session_id)) or Watched())
         else:
             decision = await self._decision_for(session_id, promise)
+            by_decision = None if decision is None else await self._store.kept(session_id, _kind(decision, hls=hls))
+            if by_decision is not None:
+                return _filled(by_decision)
         ads = await self._choose(session_id, occurrence, promise, decision, hls=hls)
         filled = Filled(occurrence, promise.rule_id, decision.decision_id if decision else "", promise.told, ads)
         if not ads:
             return filled  # not kept: the session may still earn it, and who looks ahead must not spoil it
-        return _filled(await self._store.keep(session_id, kind, msgspec.json.encode(filled)))
+        kept = await self._store.keep(session_id, kind, msgspec.json.encode(filled))
+        if decision is not None and decision.decision_id != break_id:
+            await self._store.keep(session_id, _kind(decision, hls=hls), kept)
+        return _filled(kept)
 
     async def _choose(
         self, session_id: str, break_id: str, promise: Promise, decision: AdDecision | None, *, hls: bool
@@ -178,6 +187,14 @@ class AdBreaks:
                 return None
             await asyncio.sleep(_POLL_S)
 
+    async def _promised_for(self, session_id: str, decision: AdDecision, *, hls: bool) -> bytes | None:
+        """What a promised break was filled with that stands for the decision."""
+        for break_id, raw in (await self._store.all_promised(session_id)).items():
+            promise = _promise(raw)
+            if not promise.repeats and _same_place(decision, promise):
+                return await self._store.kept(session_id, f"{break_id}:hls" if hls else break_id)
+        return None
+
     async def _decided(self, session_id: str, decision_id: str) -> AdDecision | None:
         found = [each for each in await self._feed.read(session_id) if each.decision_id == decision_id]
         return found[0] if found else None
@@ -203,6 +220,10 @@ def _foreign(ad: ForeignAd, number: int, ad_type: AdType) -> FilledAd:
         title=ad.title,
     )
     return FilledAd("", ad.title or ad.ad_id or "outside", ad.advertiser, creative, ad.trackers)
+
+
+def _kind(decision: AdDecision, *, hls: bool) -> str:
+    return f"{decision.decision_id}:hls" if hls else decision.decision_id
 
 
 def _same_place(decision: AdDecision, promise: Promise) -> bool:

@@ -36,6 +36,11 @@ class AdStore:
             await answered(cast("Awaitable[Any]", self._redis.hget(_PROMISED + session_id, break_id))),
         )
 
+    async def all_promised(self, session_id: str) -> dict[str, bytes]:
+        """By break."""
+        found = await answered(cast("Awaitable[Any]", self._redis.hgetall(_PROMISED + session_id)))
+        return {name.decode(): value for name, value in found.items()}
+
     async def watch(self, session_id: str, value: bytes) -> None:
         """Remember what the session's starts said."""
         await answered(self._redis.set(_WATCHED + session_id, value, ex=self._ttl_s))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 import vastlint
 from aiohttp import web
@@ -110,9 +111,11 @@ async def test_a_player_follows_a_vmap_to_its_ads_and_what_it_tells_counts_once(
         assert (await api.get(url)).status_code == 409
     delivery = (await api.get("/v1/line-items/a/delivery", headers=READ)).json()
     assert delivery == {"impressions": 1, "served": 1, "allowed": None, "goal": None, "days": {}}
-    records = await asyncio.to_thread(records_of, api.settings, AD_EVENTS, 4)
+    records = await asyncio.to_thread(records_of, api.settings, AD_EVENTS, 2 + 4)
     told = [decoder(AdEvent).decode(record.value()) for record in records]
     assert [(each.kind, each.slot, each.line_item_id, each.code) for each in told] == [
+        ("handed_out", 0, "a", None),
+        ("handed_out", 0, "b", None),
         ("impression", 1, "a", None),
         ("first_quartile", 1, "a", None),
         ("click", 1, "a", None),
@@ -138,9 +141,11 @@ async def test_forged_tracking_and_foreign_tokens_are_refused(api):
     assert (await api.get(ours["uri"].split("?")[0])).status_code == 401
     assert (await api.get("/v1/sessions/s2/breaks/none/vast", headers=PLAYER)).status_code == 404
     assert (await api.get("/v1/sessions/s2/vmap", params={"video_id": "v"}, headers=READ)).status_code == 403
-    assert (await api.get(url)).status_code == 200  # the first record: nothing of the above reached the topic
-    (record,) = await asyncio.to_thread(records_of, api.settings, AD_EVENTS, 1)
-    assert decoder(AdEvent).decode(record.value()).kind == "impression"
+    assert (await api.get("/v1/ads/track/handed_out", params={"t": token})).status_code == 404  # ours alone to tell
+    assert (await api.get(url)).status_code == 200  # nothing of the above reached the topic
+    records = await asyncio.to_thread(records_of, api.settings, AD_EVENTS, 3)
+    kinds = [decoder(AdEvent).decode(record.value()).kind for record in records]
+    assert kinds == ["handed_out", "handed_out", "impression"]
 
 
 async def test_a_promised_break_is_what_the_session_has_become_when_it_comes(api):
@@ -162,11 +167,37 @@ async def test_a_promised_break_is_what_the_session_has_become_when_it_comes(api
         await DecisionFeed(redis).write([decision])
     (earned,) = await fetched(late2["uri"])
     assert [ad["title"] for ad in earned["ads"]] == ["short"]
-    vast = await api.get("/v1/sessions/s5/breaks/d1/vast", headers=PLAYER)  # a decision by its own id
-    assert "short-c" in vast.text
+    # a decision by its own id: it was inserted where it was promised, and is so once
+    vast = await api.get("/v1/sessions/s5/breaks/d1/vast", headers=PLAYER)
+    (same,) = await asyncio.to_thread(judged, [{"kind": "vast", "text": vast.text}])
+    assert [ad["title"] for ad in same["ads"]] == ["short"]
+    assert (await api.get(earned["ads"][0]["impressions"][0])).status_code == 200
+    assert (await api.get(same["ads"][0]["impressions"][0])).status_code == 409
     assert (await api.delete("/v1/rules/mid", headers=ADMIN)).status_code == 200
     (withdrawn,) = await fetched(mid["uri"])
     assert (withdrawn["ads"], len(withdrawn["errors"])) == ([], 1)
+
+
+async def test_what_was_promised_and_filled_is_not_filled_again_by_the_decision_for_it(api):
+    """The player asks for its break before the session's event has arrived; then the decision reaches it, too."""
+    await put(api, MID)
+    (mid,) = await promised(api, "s10")
+    (filled,) = await fetched(mid["uri"])
+    decision = AdDecision(
+        decision_id="d2", session_id="s10", video_id="v", rule_id="mid", rule_version=1, event_id="e", number=1,
+        decided_at=int(time.time() * 1000), position_s=60.4, format=AdFormat(length_s=15.0), duration_s=15.0,
+        spot_load=1.0, reason="at 60 s",
+    )  # fmt: skip
+    async with contextlib.aclosing(Redis.from_url(api.settings.redis_url.get_secret_value())) as redis:
+        await DecisionFeed(redis).write(
+            [decision, msgspec.structs.replace(decision, decision_id="d3", number=2, position_s=90.0)]
+        )
+    told = (await api.get("/v1/sessions/s10/breaks/d2/ads", headers=PLAYER)).json()
+    assert (told["break_id"], len(told["ads"])) == (mid["id"], 1)
+    assert (await api.get(told["ads"][0]["tracking"]["impression"][0])).status_code == 200
+    assert (await api.get(filled["ads"][0]["impressions"][0])).status_code == 409
+    other = (await api.get("/v1/sessions/s10/breaks/d3/ads", headers=PLAYER)).json()
+    assert (other["break_id"], len(other["ads"])) == ("d3", 1)  # elsewhere: a break of its own
 
 
 async def test_a_session_told_by_tracking_reaches_the_rules_engine(api):
