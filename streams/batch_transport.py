@@ -27,6 +27,7 @@ from cuepoint.streams.batch import Batch
 from cuepoint.streams.fetched import batch_of, drain
 
 DEFAULT_FETCH_WAIT_MS = 5
+IDLE_FETCH_WAIT_MS = 50
 TRANSPORTS.aliases["batch"] = f"{__name__}:Transport"
 
 
@@ -71,9 +72,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
-        # Faust fixes the long poll at 1500 ms, in which one idle partition delays all others of its broker.
         wait_ms = getattr(self.app, "fetch_wait_ms", DEFAULT_FETCH_WAIT_MS)
-        self._ensure_consumer()._fetcher._fetch_max_wait_ms = wait_ms
+        _wait_at_most(self._ensure_consumer()._fetcher, wait_ms)
 
     async def _fetch_records(
         self,
@@ -129,6 +129,19 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             return False
         waiter.result()
         return True
+
+
+def _wait_at_most(fetcher: Any, wait_ms: int) -> None:
+    """How long the broker may hold a fetch without records: Faust fixes it at 1500 ms. A fetch that leaves out a
+    partition, because what came of it waits to be taken, delays that one; a fetch of all is answered as soon as
+    anything comes, so that an idle worker need not ask two hundred times a second."""
+    plan = fetcher._get_actions_per_node
+
+    def planned(assignment: Any) -> Any:
+        fetcher._fetch_max_wait_ms = wait_ms if fetcher._records else max(wait_ms, IDLE_FETCH_WAIT_MS)
+        return plan(assignment)
+
+    fetcher._get_actions_per_node = planned
 
 
 class BatchConsumer(driver.Consumer):

@@ -26,6 +26,7 @@ NEEDED: tuple[tuple[type, tuple[str, ...]], ...] = (
             "_closed",
             "_create_fetch_waiter",
             "_fetch_max_wait_ms",
+            "_get_actions_per_node",
             "_notify",
             "_records",
             "_subscriptions",

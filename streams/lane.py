@@ -85,10 +85,12 @@ class Lane:
         return f"{self.agent.name} on {self.topic}[{self.partition}]"
 
     async def put(self, batch: Batch) -> None:
-        """Queue a batch, waiting for room: this slows the intake. A closing lane drops it (it is read again)."""
+        """Queue a batch, waiting for room: this slows the intake. A closing lane drops it (it is read again). Several
+        callers may wait; which one comes first is not said: what then comes too early is read again."""
         while self._waiting is not None and not self._closing:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)  # others may wait for the same
         if not self._closing:
             self._waiting = batch
             _wake(self._arrival)

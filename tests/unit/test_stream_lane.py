@@ -125,6 +125,17 @@ async def test_a_store_that_lost_all_while_nothing_came_is_filled_again(
     assert agent.offsets == [*range(10), *range(10)]
 
 
+async def test_several_may_wait_to_hand_a_batch_over_and_one_of_them_may_give_up(tmp_path: Path) -> None:
+    agent = Stateless()
+    async with running(agent, MemoryLog(committed=0), tmp_path) as lane:
+        callers = [asyncio.create_task(lane.put(batch(first, first + 4))) for first in range(0, 25, 5)]
+        await asyncio.sleep(0)
+        callers.pop().cancel()
+        await asyncio.wait_for(asyncio.gather(*callers), 60)
+        await until(lambda: lane.done == 20)
+    assert agent.offsets == list(range(20))
+
+
 class Telling(Storing):
     """Has a message about every record; stores as ``Storing`` does."""
 
