@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
+from zlib import crc32
 
 from cuepoint.models.rule_fields import ad_length_s
 from cuepoint.models.vast_times import clock
@@ -69,6 +70,7 @@ def plan_breaks(rules: Sequence[AdRule], video: Video, facts: Facts, now_ms: int
     are the known fields of criteria; what is not among them is unknown. A rule that cannot hold whatever comes, that is
     not in effect at ``now_ms``, or whose places the session makes, promises nothing."""
     known = facts_of(video) | dict(facts)
+    video_mark = f"{crc32(video.video_id.encode()):08x}"  # a session may open many, each with its own breaks
     planned = []
     for rule in sorted(rules, key=lambda rule: (rule.priority, rule.rule_id)):
         if not _in_effect(rule, now_ms) or not _in_scope(rule, known):
@@ -84,8 +86,9 @@ def plan_breaks(rules: Sequence[AdRule], video: Video, facts: Facts, now_ms: int
         if verdict is not False:
             places = _places(rule, video)[: rule.limits.per_video]
             settled = verdict is True and not rule.adapt and rule.limits == Limits(per_video=rule.limits.per_video)
+            name = f"{rule.rule_id}.{rule.version}"
             planned += [
-                PlannedBreak(f"{rule.rule_id}.{rule.version}.{n}", rule, at_s, at, length_s, settled, repeat_s)
+                PlannedBreak(f"{name}.{n}.{video_mark}", rule, at_s, at, length_s, settled, repeat_s)
                 for n, (at, at_s, repeat_s) in enumerate(places)
             ]
     order = {"start": 0, "mid": 1, "end": 2}

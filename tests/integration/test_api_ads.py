@@ -178,6 +178,15 @@ async def test_a_promised_break_is_what_the_session_has_become_when_it_comes(api
     assert (withdrawn["ads"], len(withdrawn["errors"])) == ([], 1)
 
 
+async def test_each_video_of_a_session_has_breaks_of_its_own(api):
+    await put(api, START)
+    first, second = [(await promised(api, "s11", video_id=video))[0] for video in ("v", "w")]
+    of_first, of_second = await fetched(first["uri"], second["uri"])
+    for found in (of_first, of_second):
+        assert [ad["title"] for ad in found["ads"]] == ["a", "b"]
+        assert (await api.get(found["ads"][0]["impressions"][0])).status_code == 200
+
+
 async def test_what_was_promised_and_filled_is_not_filled_again_by_the_decision_for_it(api):
     """The player asks for its break before the session's event has arrived; then the decision reaches it, too."""
     await put(api, MID)

@@ -11,6 +11,7 @@ import vastlint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judges import judged
+from playback_log import Player, book, run
 
 from cuepoint.models.break_plan import plan_breaks
 from cuepoint.models.hls_interstitials import Interstitial, with_interstitials, with_links
@@ -20,6 +21,7 @@ from cuepoint.schemas.ads import Creative, MediaFile
 from cuepoint.schemas.errors import ContractError
 from cuepoint.schemas.media import Video
 from cuepoint.schemas.rules import (
+    AdFormat,
     AdRule,
     AnyOf,
     AtCuePoints,
@@ -133,6 +135,23 @@ def test_what_rules_promise_before_the_video_plays() -> None:
     assert offsets([rules[2], rules[3], rules[4]], unknown, category="music") == [("50%", True), ("00:00:30", True)]
     (repeated,) = plan_breaks([rules[5]], unknown, {}, 1000)
     assert (repeated.offset, repeated.repeat_s) == ("00:04:10", 250)
+
+
+def test_bumpers_stand_round_a_pod() -> None:
+    """Three rules of one place, in the order of their priorities: in the session's decisions, and in a VMAP."""
+    bumper, pod = AdFormat(type="bumper", length_s=5), AdFormat(type="spot", length_s=45, pod_ads=3)
+    place = AtCuePoints(positions_s=[60])
+    rules = [
+        rule(place, "out", format=bumper, priority=3),
+        rule(place, "in", format=bumper, priority=1),
+        rule(place, "pod", format=pod, priority=2),
+    ]
+    assert [each.rule.rule_id for each in plan_breaks(rules, VIDEO, {}, 1000)] == ["in", "pod", "out"]
+    player = Player().begin().video("v", 600.0).play(70.0)
+    decided = run(player.events, book(*rules)).decisions
+    assert [(one.rule_id, one.position_s, one.pod_number) for one in decided] == [
+        ("in", 60.0, 1), ("pod", 60.0, 2), ("out", 60.0, 3),
+    ]  # fmt: skip
 
 
 def test_a_vmap_is_read_by_a_player_as_it_was_meant() -> None:

@@ -236,6 +236,24 @@ def test_what_the_viewer_does_changes_length_format_frequency_place_and_gap() ->
     ]
 
 
+def test_who_the_viewer_is_changes_the_length() -> None:
+    spot = AdFormat(length_s=20.0, min_length_s=8.0, max_length_s=30.0)
+    adapt = [
+        Adaptation(when=Has(value="interest=cars"), length_factor=2.0),
+        Adaptation(when=is_("viewer_average_session_s", "<", 60.0), length_factor=0.25),
+    ]
+    at_middle = rule("r", AtMiddle(), format=spot, adapt=adapt)
+
+    def length_s(**viewer: object) -> float:
+        (only,) = decided(Player().begin(**viewer).video(duration_s=100.0).play(100.0), at_middle)
+        return only.duration_s
+
+    assert length_s() == 20.0
+    assert length_s(profile="age=30 interest=cars") == 30.0
+    assert length_s(average_session_s=59.0) == 8.0
+    assert length_s(average_session_s=60.0) == 20.0
+
+
 def test_a_session_stored_before_the_new_fields_is_read() -> None:
     events = watched(profile="x").events
     old, new = (PartitionSessions(SessionSettings()) for _ in range(2))
