@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Literal
 
 from fastapi import APIRouter, Depends, Request
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from cuepoint.models.line_item_select import quota_of
 from cuepoint.models.rule_check import SCREENS, check_rule
 from cuepoint.ops.api_bodies import Json
+from cuepoint.ops.api_conditions import Condition
 from cuepoint.ops.api_contracts import DeliveryAnswer
-from cuepoint.ops.api_documents import Id, Section, add_documents, found_document
+from cuepoint.ops.api_documents import Id, Section, add_documents, found_document, store_document
 from cuepoint.ops.api_openapi import described
 from cuepoint.ops.api_pages import LineItemPage
 from cuepoint.ops.api_parts import ApiParts
@@ -41,8 +44,29 @@ def line_items_router(parts: ApiParts) -> APIRouter:
         told = {str(day): events for day, events in days.items()}
         return Json(DeliveryAnswer(impressions=made, served=served, allowed=allowed, goal=item.impressions, days=told))
 
-    add_documents(router, parts, Section(ORDERS, "/line-items", LineItemPage, "ads", check_line_item))
+    section = Section(ORDERS, "/line-items", LineItemPage, "ads", check_line_item)
+    _add_switches(router, parts, section)
+    add_documents(router, parts, section)
     return router
+
+
+def _add_switches(router: APIRouter, parts: ApiParts, section: Section) -> None:
+    async def switched(request: Request, line_item_id: str, status: Literal["active", "paused"]) -> Response:
+        parts.access.require(request, "admin")
+        condition = Condition(request)
+        item = await asyncio.to_thread(found_document, parts, ORDERS, line_item_id)
+        expected = condition.expected if condition.given else item.version
+        return await store_document(parts, section, replace(item, status=status), expected, given=True)
+
+    @router.post("/line-items/{line_item_id}/pause", **described(LineItem))
+    async def pause(request: Request, line_item_id: Id) -> Response:
+        """Gives none of it until it is resumed; what players have been handed still counts. May be repeated."""
+        return await switched(request, line_item_id, "paused")
+
+    @router.post("/line-items/{line_item_id}/resume", **described(LineItem))
+    async def resume(request: Request, line_item_id: Id) -> Response:
+        """Goes on; even pacing catches up with the share of the flight that has passed."""
+        return await switched(request, line_item_id, "active")
 
 
 def check_line_item(item: LineItem) -> None:

@@ -6,23 +6,26 @@ import asyncio
 import datetime as dt
 import time
 from dataclasses import dataclass
+from typing import get_args
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from cuepoint.models.line_item_select import quota_of
 from cuepoint.ops.api_parts import ApiParts
+from cuepoint.ops.console_export import csv_answer
 from cuepoint.ops.console_filters import page_number
 from cuepoint.ops.console_pages import render
 from cuepoint.ops.console_reads import Answer, from_history, from_redis, page_from_history
-from cuepoint.schemas.ads import LineItem
-from cuepoint.streams.ad_history import deliveries_of
+from cuepoint.schemas.ads import AdEventKind, LineItem
+from cuepoint.streams.ad_history import deliveries_by_day, deliveries_of
 from cuepoint.streams.document_store import ORDERS
 from cuepoint.streams.history_rows import Page
 
 PAGE_ROWS = 50
 DAYS = 28
 TOLD = ("impression", "complete", "skip", "click", "error")
+CSV_KINDS = get_args(AdEventKind)[: get_args(AdEventKind).index("break_start")]  # those of ads
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,20 @@ def add_line_items(router: APIRouter, parts: ApiParts) -> None:
             problem=found.problem,
             redis_problem=next((each.problem for each in lines if each.problem), ""),
         )
+
+    @router.get("/line-items.csv")
+    async def csv() -> Response:
+        """What became of all ads, by line item and day."""
+        items, days = await asyncio.gather(
+            asyncio.to_thread(parts.documents.page, ORDERS), asyncio.to_thread(deliveries_by_day, parts.engine)
+        )
+        named = {item.line_item_id: (item.name, item.advertiser) for item in items[0]}
+        rows = [
+            [line_item_id, *named.get(line_item_id, ("", "")), day, *(events.get(kind, 0) for kind in CSV_KINDS)]
+            for line_item_id, day, events in days
+        ]
+        columns = ("line_item_id", "name", "advertiser", "day", *CSV_KINDS)
+        return csv_answer("line-items.csv", columns, [rows])
 
     @router.get("/line-items/{line_item_id:path}")
     async def line_item(request: Request, line_item_id: str) -> HTMLResponse:

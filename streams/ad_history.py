@@ -62,6 +62,16 @@ def deliveries_of(engine: Engine, line_item_id: str) -> dict[dt.date, dict[str, 
     return found
 
 
+def deliveries_by_day(engine: Engine) -> list[tuple[str, dt.date, dict[str, int]]]:
+    """Of every line item: its days, oldest first, with events by kind. Raises Unavailable."""
+    rows = select(_C.line_item_id, _C.day, _C.kind, _C.events).order_by(_C.line_item_id, _C.day)
+    found: dict[tuple[str, dt.date], dict[str, int]] = {}
+    with reading(engine) as connection:
+        for line_item_id, day, kind, events in connection.execute(rows):
+            found.setdefault((line_item_id, day), {})[kind] = events
+    return [(line_item_id, day, events) for (line_item_id, day), events in found.items()]
+
+
 def impressions_by_item(connection: Connection) -> dict[str, int]:
     """Of every line item, as far as the topic was read."""
     rows = select(_C.line_item_id, func.sum(_C.events)).where(_C.kind == "impression").group_by(_C.line_item_id)

@@ -78,3 +78,10 @@ def test_line_items_tell_what_was_delivered_and_what_became_of_it(open_page: Cal
         ["21 Nov 2026", "1", "0", "1", "0", "0"],
         ["20 Nov 2026", "1", "1", "0", "0", "0"],
     ]
+    page.go_back()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export days as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
+    assert [(row["line_item_id"], row["day"], row["impression"], row["skip"]) for row in rows] == [
+        ("toys", "2026-11-20", "1", "0"), ("toys", "2026-11-21", "1", "1"),
+    ]  # fmt: skip

@@ -326,6 +326,26 @@ async def test_an_outside_ad_server_fills_what_line_items_leave(settings, origin
         assert (await api.get(mine)).status_code == 200
 
 
+async def test_a_line_item_is_paused_and_resumed(api):
+    await put(api, MID, items=[line_item("a", 15)])
+
+    async def switch(what: str, **more: str) -> tuple[int, str]:
+        answer = await api.post(f"/v1/line-items/a/{what}", headers=ADMIN | more)
+        return answer.status_code, answer.json().get("status", "active")
+
+    async def given(session: str) -> list[str]:
+        (found,) = await fetched((await promised(api, session))[0]["uri"])
+        return [ad["title"] for ad in found["ads"]]
+
+    assert (await api.post("/v1/line-items/a/pause", headers=READ)).status_code == 403
+    assert (await api.post("/v1/line-items/none/pause", headers=ADMIN)).status_code == 404
+    assert await switch("pause", **{"if-match": '"7"'}) == (412, 412)
+    assert [await switch("pause"), await switch("pause")] == [(200, "paused")] * 2
+    assert await given("s12") == []
+    assert await switch("resume", **{"if-match": '"2"'}) == (200, "active")
+    assert await given("s13") == ["a"]
+
+
 async def test_line_items_that_cannot_be_are_refused(api):
     for change, field in (
         ({"creatives": []}, "$.creatives"),
