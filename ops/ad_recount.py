@@ -27,6 +27,7 @@ from cuepoint.streams.ad_history import (
 )
 from cuepoint.streams.database import snapshot
 from cuepoint.streams.document_store import ORDERS, DocumentStore
+from cuepoint.streams.metrics import LINE_ITEMS_HELD
 from cuepoint.streams.topics_admin import partition_count
 
 _log = logging.getLogger("cuepoint.api")
@@ -37,11 +38,14 @@ _DAY_MS, _SKEW_MS = 86_400_000, 300_000  # how far clocks of replicas may differ
 
 async def recount(settings: Settings, engine: sqlalchemy.Engine, counters: AdCounters) -> Recount | None:
     """Make the counters complete, if they are not; None if they are. Raises Unavailable."""
-    if (name := await counters.begin_recount()) is None:
+    name = await counters.begin_recount()
+    LINE_ITEMS_HELD.set(name is not None)
+    if name is None:
         return None
     counted = await asyncio.to_thread(_counted, settings, engine, counters.reserve_ms, time.time_ns() // 1_000_000)
     if not await counters.restore(name, counted):
         return None  # another replica was faster, or Redis was emptied again
+    LINE_ITEMS_HELD.set(0)
     if counted.made:
         _log.warning(
             "Redis had no counts of line items; counted anew: %d impressions, %d reservations, caps of %d viewers",

@@ -196,6 +196,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
             "ops",
         ),
+        Panel(
+            "Line items held back",
+            "1 while those with a goal or cap are not given: Redis lost their counts, which are being made anew",
+            (Query("max(cuepoint_line_items_held)", "held back"),),
+        ),
     ),
     "HTTP": (
         Panel(

@@ -64,6 +64,11 @@ OUTSIDE_ADS = Counter(
 )
 for _code in ("0", "301", "302", "303"):
     OUTSIDE_ADS.labels(_code)
+LINE_ITEMS_HELD = Gauge(
+    "cuepoint_line_items_held",
+    "1 while line items with a goal or cap are held back: their counts were lost and are not complete yet",
+    registry=REGISTRY,
+)
 UNKNOWN_VIDEOS = Counter("cuepoint_unknown_videos_total", "Videos begun that have no metadata", registry=REGISTRY)
 UNSTAMPED = Counter(
     "cuepoint_unstamped_total",
