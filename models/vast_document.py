@@ -9,7 +9,7 @@ from xml.dom.minidom import Document, Element
 from cuepoint.models.vast_read import Trackers
 from cuepoint.models.vast_times import clock
 from cuepoint.models.xml_build import add, add_url, as_bytes, begin
-from cuepoint.schemas.ads import Creative
+from cuepoint.schemas.ads import Creative, MediaFile
 
 NAMESPACE = "http://www.iab.com/VAST"
 OVERLAY_TYPES = frozenset(
@@ -129,7 +129,12 @@ def _inline(holder: Element, ad: InlineAd) -> None:
 
 def is_linear(creative: Creative) -> bool:
     """Whether the video stands still while it is shown."""
-    return creative.type not in OVERLAY_TYPES and bool(creative.media)
+    return creative.type not in OVERLAY_TYPES and bool(_films(creative))
+
+
+def _films(creative: Creative) -> list[MediaFile]:
+    """Its media that are no images (as a tristitial's are)."""
+    return [media for media in creative.media if not media.media_type.startswith("image/")]
 
 
 def _linear(entry: Element, ad: InlineAd) -> None:
@@ -140,7 +145,7 @@ def _linear(entry: Element, ad: InlineAd) -> None:
     _others(linear.getElementsByTagName("TrackingEvents")[0], ad.beside, set() if skip else {"skip"})
     add(linear, "Duration", text=clock(ad.length_s))
     files = add(linear, "MediaFiles")
-    for number, media in enumerate(creative.media):
+    for number, media in enumerate(_films(creative)):
         hls = media.media_type.lower() in ("application/vnd.apple.mpegurl", "application/x-mpegurl")
         given = {
             "id": f"{creative.creative_id}-{number}",
@@ -176,6 +181,9 @@ def _overlay(entry: Element, ad: InlineAd) -> None:
     overlay = add(overlays, "NonLinear", {"id": creative.creative_id} | size)
     image = creative.image_url or ""
     kind = "image/png" if image.lower().endswith(".png") else "image/jpeg"
+    stills = [media for media in creative.media if media.media_type.startswith("image/")]
+    if not image and stills:
+        image, kind = stills[0].url, stills[0].media_type
     add_url(overlay, "StaticResource", image, {"creativeType": kind})
     if creative.click_url:
         add_url(overlay, "NonLinearClickThrough", creative.click_url)

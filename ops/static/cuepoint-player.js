@@ -1,6 +1,6 @@
 // Cuepoint's client for web players, without dependencies: docs/player.md. Types: cuepoint-player.d.ts.
 const BATCH = 100;
-const LEFT = "cuepoint.left"; // what a page closed offline had to say
+const LEFT = "cuepoint.left."; // what pages that closed had to say
 const OVERLAYS = "bug ticker banner context shadow floating expanding wallpaper pop_up pop_under skin map curtain".split(" ");
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const on = (target, names, heard, signal) => names.split(" ").forEach((name) => target.addEventListener(name, heard, { signal }));
@@ -30,8 +30,9 @@ class Outbox {
       while (events.length || hits.length) {
         const some = events.slice(0, BATCH);
         const answer = some.length ? await this.post(some) : await this.tell(hits[0]);
-        if (answer.status === 401 && some.length) await this.renew?.();
-        if (answer.status === 401 ? some.length : answer.status === 429 || answer.status >= 500) throw answer;
+        const old = answer.status === 401 && some.length && this.renew;
+        if (old) await this.renew();
+        if (old || answer.status === 429 || answer.status >= 500) throw answer;
         const done = new Set(some.length ? some : hits.slice(0, 1));
         for (const list of [events, hits]) list.splice(0, list.length, ...list.filter((each) => !done.has(each)));
         this.pause = 0;
@@ -48,20 +49,21 @@ class Outbox {
   post(events) { return fetch(this.url, { method: "POST", body: this.body(events), credentials: "omit", keepalive: document.hidden }); }
   tell(url) { return fetch(url, { mode: new URL(url).origin === new URL(this.url).origin ? "cors" : "no-cors", credentials: "omit", keepalive: true }); }
 
-  /** The page goes: hand all to the browser, and keep it for the next visit where that may fail; repeats are recognised by their ids. */
+  /** The page goes: hand all to the browser, and keep it for the next visit, for nobody hears whether it arrives; repeats are recognised by their ids. */
   leave() {
     const { url, events, hits } = this;
-    let sent = navigator.onLine && !this.pause;
-    for (let n = 0; n < events.length; n += BATCH) sent = navigator.sendBeacon(url, this.body(events.slice(n, n + BATCH))) && sent;
+    for (let n = 0; n < events.length; n += BATCH) navigator.sendBeacon(url, this.body(events.slice(n, n + BATCH)));
     hits.forEach((hit) => this.tell(hit).catch(() => 0));
-    if (!sent) try { localStorage.setItem(LEFT, JSON.stringify({ url, events, hits })); } catch { /* no storage */ }
+    if (events.length + hits.length) try { localStorage.setItem(LEFT + Date.now(), JSON.stringify({ url, events, hits })); } catch { /* no storage */ }
   }
 
   static resume(most) {
     try {
-      const left = JSON.parse(localStorage.getItem(LEFT));
-      localStorage.removeItem(LEFT);
-      if (left) new Outbox(left.url, most, left).flush();
+      for (const key of Object.keys(localStorage).filter((each) => each.startsWith(LEFT))) {
+        const left = JSON.parse(localStorage.getItem(key));
+        localStorage.removeItem(key);
+        new Outbox(left.url, most, left).flush();
+      }
     } catch { /* no storage */ }
   }
 }
@@ -133,8 +135,8 @@ export class CuepointPlayer extends EventTarget {
     const hear = (names, heard, target = video) => on(target, names, heard, signal);
     let from = null;
     hear("play", () => {
-      if (this.#held) return this.#aside || video.pause();
       this.#wanted = true;
+      if (this.#held) return this.#aside || video.pause();
       if (!this.#begun) return this.#begin();
       if (this.#paused) { this.#paused = false; this.#say("resumed"); }
     });
@@ -178,7 +180,7 @@ export class CuepointPlayer extends EventTarget {
     hear("online", () => out.flush(), window);
     hear("visibilitychange", () => { if (document.hidden && navigator.onLine) out.flush(); }, document);
     hear("pagehide", (event) => { if (!event.persisted) this.#say("session_ended"); this.stream?.close(); out.leave(); }, window);
-    hear("pageshow", (event) => { if (event.persisted) this.#listen(); }, window);
+    hear("pageshow", (event) => { if (event.persisted) { this.#listen(); out.flush(); } }, window);
   }
 
   /** A clip begins: say so, and give an ad before it the time to be decided. */

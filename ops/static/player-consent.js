@@ -2,7 +2,8 @@
 const ANSWER = "cuepoint.consent", VIEWER = "cuepoint.viewer";
 const read = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 const write = (name, value) => { try { localStorage.setItem(name, value); } catch { /* asked again next time */ } };
-const forget = (name) => { try { localStorage.removeItem(name); } catch { /* nothing was kept */ } };
+/** The id, and what a page that closed had still to say under it. */
+const forget = () => { try { Object.keys(localStorage).filter((name) => name === VIEWER || name.startsWith("cuepoint.left.")).forEach((name) => localStorage.removeItem(name)); } catch { /* nothing was kept */ } };
 
 /** An id of this browser, at random; only who agreed has one. */
 export const viewerId = () => {
@@ -19,7 +20,7 @@ export const askConsent = (box, again) => new Promise((answered) => {
     button.onclick = () => {
       box.hidden = true;
       write(ANSWER, button.value);
-      if (button.value !== "yes") forget(VIEWER);
+      if (button.value !== "yes") forget();
       if (known && known !== button.value) return location.reload();
       say(known = button.value);
       again.focus();

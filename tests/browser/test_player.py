@@ -3,8 +3,8 @@ does, which ads come when, and whether what was told agrees with what the browse
 
 from __future__ import annotations
 
-import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -30,17 +30,22 @@ AS_SEEN = [
     ("ad_started", "pause-curtain"),
     ("ad_skipped", "pause-curtain"),
     ("ad_skipped", "mute-ticker"),
-    ("seeked", None),
     ("resumed", None),
+    ("seeked", None),
+    ("ad_started", "every-break"),
+    ("ad_started", "every-break"),
     ("ad_started", "mid"),
     ("ad_completed", "mid"),
-    ("seeked", None),
+    ("ad_clicked", "every-break"),
+    ("ad_skipped", "every-break"),
+    ("ad_skipped", "every-break"),
     ("ad_started", "mid"),
     ("ad_skipped", "mid"),
     ("video_completed", None),
     ("ad_started", "post"),
     ("ad_skipped", "post"),
 ]
+ITEMS = {"bug": "bugfilm"}  # of other types, the line item has the type's name
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +69,17 @@ def watch(browser: Any, player_site: Any) -> Iterator[Callable[..., Watching]]:
         yield opened
 
 
-def test_the_right_ads_show_at_the_right_times(watch: Callable[..., Watching]) -> None:
+def test_the_right_ads_show_at_the_right_times_and_reports_agree(watch: Callable[..., Watching]) -> None:
     seen = watch("film")
+    types = ("bumper", "ticker", "curtain", "spot", "interstitial", "bug", "context")
+    before = {kind: seen.reported(ITEMS.get(kind, kind)) for kind in types}
     seen.js(
-        "window.saw = []; player.addEventListener('adend',"
-        " ({ detail }) => setTimeout(() => saw.push([detail.decision.rule_id, [...detail.done]])));"
+        "window.saw = []; player.addEventListener('adend', ({ detail }) => setTimeout(() =>"
+        " saw.push([detail.ad.type, detail.decision.rule_id, [...detail.done]]))); player.play()"
     )
-    seen.js("player.play()")
     expect(seen.ad("bumper")).to_be_visible()
     assert seen.js("return video.paused && video.currentTime < 1 && video.inert")
-    seen.page.get_by_role("button", name="Skip", exact=True).click()
+    seen.skip()
     expect(seen.ad("bumper")).to_have_count(0)
     seen.until("!video.paused && video.currentTime > 1")
     seen.js("video.muted = true")
@@ -82,29 +88,42 @@ def test_the_right_ads_show_at_the_right_times(watch: Callable[..., Watching]) -
     expect(seen.ad("curtain")).to_be_visible()
     for kind in ("curtain", "ticker"):
         seen.ad(kind).get_by_role("button", name="Close advertisement").press("Enter")
-    seen.js("video.currentTime = 35")
-    seen.until("!video.seeking")
     seen.js("player.play()")
+    seen.until("!video.paused")
+    seen.js("video.currentTime = 35")
     expect(seen.ad("spot")).to_be_visible()  # of two breaks that were jumped over, the last
-    assert abs(seen.js("return video.currentTime") - 35) < 2
+    assert 35 <= seen.js("return video.currentTime") < 40
+    expect(seen.ad("bug")).to_have_count(2)  # of this rule's two, both; of a third rule's, none
     seen.js("document.querySelector('.cp-linear > video').currentTime = 9.5")
     expect(seen.ad("spot")).to_have_count(0)
-    seen.js("video.currentTime = 59")
+    with seen.page.expect_popup() as opened:
+        seen.ad("bug").last.locator("a").click()
+    opened.value.close()
+    for _ in range(2):
+        seen.ad("bug").last.get_by_role("button", name="Close advertisement").click()
+    seen.js("player.options.heartbeatS = 0.25; video.playbackRate = 4")  # it stays long
     expect(seen.ad("spot")).to_be_visible()  # the break at 40 s
-    seen.page.get_by_role("button", name="Skip", exact=True).click()
+    seen.skip()
     expect(seen.ad("interstitial")).to_be_visible()
-    seen.page.get_by_role("button", name="Skip", exact=True).click()
+    seen.skip()
     expect(seen.ad("interstitial")).to_have_count(0)
-    told = seen.until_told("video_completed", "session_started")
+    expect(seen.ad("context")).to_have_count(0)
+    seen.until_told("video_completed", "session_started")
     wait_until(lambda: seen.js("return player.out.events.length + player.out.hits.length") == 0, "all was told")
     told = [each for each in seen.told(PLAYER_EVENTS) if each["kind"] not in ("progressed", "hovered")]
-    assert [(each["kind"], each.get("rule_id")) for each in told] == AS_SEEN
+    assert [pair for each in told if (pair := (each["kind"], each.get("rule_id")))[1] != "long-stay"] == AS_SEEN
     assert [each["seq"] for each in seen.told(PLAYER_EVENTS)] == list(range(len(seen.told(PLAYER_EVENTS))))
     reports = [(each["rule_id"], each["kind"]) for each in seen.told(AD_EVENTS) if each.get("slot")]
-    saw = [(name, kind) for name, kinds in seen.js("return window.saw") for kind in kinds if kind != "over"]
-    assert sorted(reports) == sorted(saw)
+    saw = [(kind, rule, event) for kind, rule, events in seen.js("return saw") for event in events if event != "over"]
+    assert sorted(reports) == sorted((rule, event) for _, rule, event in saw)
     assert {("pre", "skip"), ("pause-curtain", "close"), ("mid", "midpoint"), ("mid", "complete")} <= set(reports)
-    assert [kind for _, kind in reports].count("impression") == 6
+    assert ("every-break", "click") in reports
+    assert len([rule for rule, event in reports if event == "impression" and rule != "long-stay"]) == 8
+    stays = [each for each in seen.until_decided(10) if each["rule_id"] == "long-stay"]
+    assert len(stays) == 2  # in half a minute; every 8 s it would have been three
+    for kind, was in before.items():  # what reports say is what the browser saw
+        shown = was + Counter(event for type_, _, event in saw if type_ == kind)
+        wait_until(lambda kind=kind, shown=shown: seen.reported(ITEMS.get(kind, kind)) == shown, f"{kind}: {shown}")
 
 
 def test_a_click_on_a_bug_opens_its_long_form_then_a_form_and_unlocks(watch: Callable[..., Watching]) -> None:
@@ -210,11 +229,11 @@ def test_a_page_that_closes_tells_its_last_events(watch: Callable[..., Watching]
     again.until("player.out.pause > 0")  # it was tried in vain
     again.page.goto(elsewhere)
     again.page.unroute_all()
-    kept = json.loads(again.page.evaluate("localStorage.getItem('cuepoint.left')"))
-    assert "/last" in [each.get("action") for each in kept["events"]]
+    kept = "Object.keys(localStorage).filter((key) => key.startsWith('cuepoint.left.')).map((key) => localStorage[key])"
+    assert "/last" in "".join(again.page.evaluate(kept))
     again.page.goto(address)  # the next visit tells it
     assert "/last" in [each.get("action") for each in again.until_told("site_action", "session_ended")]
-    wait_until(lambda: again.page.evaluate("localStorage.getItem('cuepoint.left')") is None, "nothing is kept")
+    wait_until(lambda: again.page.evaluate(kept) == [], "nothing is kept")
 
 
 PLAY = """const id = setInterval(() => {
@@ -277,7 +296,7 @@ def test_hls_js_plays_the_interstitial_of_our_manifest_and_its_deliveries_count_
     assert len(lists) <= 1
     reports = seen.until_told("complete", "break_end", topic=AD_EVENTS)
     quarters = ["first_quartile", "midpoint", "third_quartile"]
-    told = ["break_end", "break_start", "complete", *quarters, "impression", "start"]
+    told = ["break_end", "break_start", "complete", *quarters, "handed_out", "impression", "start"]
     assert sorted(each["kind"] for each in reports) == sorted(told)
     own = [(each["kind"], each["rule_id"]) for each in seen.until_told("ad_completed") if each.get("rule_id")]
     assert own == [("ad_started", "spot"), ("ad_completed", "spot")]
@@ -295,7 +314,7 @@ def test_a_playlist_plays_on_with_a_pod_between_bumpers_between_its_clips(watch:
     assert seen.ad("interstitial").count() == 0
     seen.js("video.currentTime = 19.5")
     for _ in range(4):
-        seen.page.get_by_role("button", name="Skip", exact=True).click()
+        seen.skip()
     seen.until("!video.paused && video.currentTime > 0.5")
     saw = seen.js("return saw")
     assert [name for name, *_ in saw] == ["bumper-in", "between", "between", "bumper-out"]
@@ -348,7 +367,7 @@ def test_vast_client_reads_what_a_vmap_promises(watch: Callable[..., Watching]) 
     seen.js("player.play()")
     expect(seen.page.locator("#log")).to_contain_text("the VMAP promises 5 breaks")
     expect(seen.ad("spot")).to_be_visible()
-    seen.page.get_by_role("button", name="Skip", exact=True).click()
+    seen.skip()
     seen.until("!video.paused")
     told = {(each["rule_id"], each["kind"]) for each in seen.until_told("impression", "skip", topic=AD_EVENTS)}
     assert {("pre", "impression"), ("pre", "start"), ("pre", "skip")} <= told

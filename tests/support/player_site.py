@@ -33,9 +33,14 @@ def action(kind: str, **more: Any) -> dict[str, Any]:
 BETWEEN = {"at": "between_clips"}
 EVENING = {"scope": {"playlists": ["evening"]}}
 BUG = {"type": "bug", "screen": "bottom_right"}
+CORNER = {"type": "bug", "screen": "top_left", "length_s": 120}
+SIGN = {"type": "context", "screen": "top_right", "length_s": 1}
 RULES = [
     rule("pre", "film", {"at": "start"}, {"type": "bumper"}),
     rule("mid", "film", {"at": "cue_points", "positions_s": [20, 30, 40]}, {"type": "spot"}, on_seek="last"),
+    rule("every-break", "film", {"at": "cue_points", "positions_s": [24, 28]}, CORNER, on_seek="all"),
+    rule("no-break", "film", {"at": "cue_points", "positions_s": [26]}, {"type": "spot"}, on_seek="none"),
+    rule("long-stay", "film", {"at": "session_paced", "seconds": 8, "growth": 4}, SIGN),
     rule("mute-ticker", "film", action("muted"), {"type": "ticker", "screen": "bottom"}),
     rule("pause-curtain", "film", action("paused"), {"type": "curtain"}, limits={"per_session": 1}),
     rule("post", "film", {"at": "end"}, {"type": "interstitial"}),
@@ -112,6 +117,8 @@ def fill(url: str) -> None:
         media = [{"url": f"{clips}interstitial.webm", "media_type": "video/webm"}]
         put("/v1/line-items", item(url, "interstitial", "second", media=media, title="Another"))
         warm_up(api)
+        put("/v1/line-items", item(url, "bug", "film", image_url=f"{clips}bug.svg"))
+        put("/v1/line-items", item(url, "context", image_url=f"{clips}bug.svg", length_s=1))
         put("/v1/line-items", item(url, "bug", "stay", image_url=f"{clips}bug.svg", length_s=1))
         media = [{"url": f"{clips}bumper.m3u8", "media_type": "application/vnd.apple.mpegurl"}]
         put("/v1/line-items", item(url, "bumper", "hls", media=media, length_s=2))

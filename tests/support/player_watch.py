@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,6 +56,14 @@ class Watching:
         home = "/".join(self.page.url.split("/")[:3])
         found: dict[str, Any] = httpx.get(f"{home}/v1/line-items/{line_item}/delivery", headers=READ).json()
         return found
+
+    def reported(self, line_item: str) -> Counter[str]:
+        """The line item's events of all days, by the history; those that a player told."""
+        days = self.delivery(line_item)["days"].values()
+        return sum((Counter(day) for day in days), Counter()) - Counter(handed_out=10**9)
+
+    def skip(self) -> None:
+        self.page.get_by_role("button", name="Skip", exact=True).click()
 
     def until_decided(self, number: int) -> list[dict[str, Any]]:
         """The session's decisions, once there are so many."""

@@ -58,6 +58,15 @@ def faults(document: bytes) -> list[tuple[str, str]]:
     ]
 
 
+def test_a_tristitial_of_images_is_an_overlay_of_its_first() -> None:
+    images = [MediaFile(url=f"https://m.example.org/{name}", media_type="image/webp") for name in "abc"]
+    document = vast_document([inline(creative=Creative(creative_id="t", type="tristitial", length_s=9, media=images))])
+    assert faults(document) == []
+    (found,) = judged([{"kind": "vast", "text": document.decode()}])
+    (creative,) = found["ads"][0]["creatives"]
+    assert (creative["type"], creative["images"], creative["media"]) == ("nonlinear", [images[0].url], [])
+
+
 def test_an_ad_is_read_by_a_player_as_it_was_meant() -> None:
     document = vast_document([inline(title="A < B")])
     assert faults(document) == []
