@@ -30,7 +30,6 @@ AS_SEEN = [
     ("ad_started", "pause-curtain"),
     ("ad_skipped", "pause-curtain"),
     ("ad_skipped", "mute-ticker"),
-    ("resumed", None),
     ("seeked", None),
     ("ad_started", "every-break"),
     ("ad_started", "every-break"),
@@ -39,6 +38,7 @@ AS_SEEN = [
     ("ad_clicked", "every-break"),
     ("ad_skipped", "every-break"),
     ("ad_skipped", "every-break"),
+    ("resumed", None),
     ("ad_started", "mid"),
     ("ad_skipped", "mid"),
     ("video_completed", None),
@@ -88,11 +88,9 @@ def test_the_right_ads_show_at_the_right_times_and_reports_agree(watch: Callable
     expect(seen.ad("curtain")).to_be_visible()
     for kind in ("curtain", "ticker"):
         seen.ad(kind).get_by_role("button", name="Close advertisement").press("Enter")
-    seen.js("player.play()")
-    seen.until("!video.paused")
     seen.js("video.currentTime = 35")
     expect(seen.ad("spot")).to_be_visible()  # of two breaks that were jumped over, the last
-    assert 35 <= seen.js("return video.currentTime") < 40
+    assert abs(seen.js("return video.currentTime") - 35) < 0.1
     expect(seen.ad("bug")).to_have_count(2)  # of this rule's two, both; of a third rule's, none
     seen.js("document.querySelector('.cp-linear > video').currentTime = 9.5")
     expect(seen.ad("spot")).to_have_count(0)
@@ -101,7 +99,7 @@ def test_the_right_ads_show_at_the_right_times_and_reports_agree(watch: Callable
     opened.value.close()
     for _ in range(2):
         seen.ad("bug").last.get_by_role("button", name="Close advertisement").click()
-    seen.js("player.options.heartbeatS = 0.25; video.playbackRate = 4")  # it stays long
+    seen.js("player.options.heartbeatS = 0.25; video.playbackRate = 3; player.play()")  # it stays long
     expect(seen.ad("spot")).to_be_visible()  # the break at 40 s
     seen.skip()
     expect(seen.ad("interstitial")).to_be_visible()
@@ -365,7 +363,7 @@ def test_consent_is_asked_once_and_can_be_changed_and_a_refusal_still_plays(brow
 def test_vast_client_reads_what_a_vmap_promises(watch: Callable[..., Watching]) -> None:
     seen = watch("film", "&ads=vast")
     seen.js("player.play()")
-    expect(seen.page.locator("#log")).to_contain_text("the VMAP promises 5 breaks")
+    expect(seen.page.locator("#log")).to_contain_text("the VMAP promises 8 breaks")
     expect(seen.ad("spot")).to_be_visible()
     seen.skip()
     seen.until("!video.paused")

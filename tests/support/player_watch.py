@@ -63,7 +63,11 @@ class Watching:
         return sum((Counter(day) for day in days), Counter()) - Counter(handed_out=10**9)
 
     def skip(self) -> None:
-        self.page.get_by_role("button", name="Skip", exact=True).click()
+        """Skip the ad as soon as it may be: at once, for an ad does not wait for a busy machine."""
+        button = "[...document.querySelectorAll('.cp-bar button')].find((each) => each.textContent === 'Skip')"
+        wait_until(
+            lambda: self.js(f"const it = {button}; if (it?.disabled === false) return it.click() ?? true"), "Skip"
+        )
 
     def until_decided(self, number: int) -> list[dict[str, Any]]:
         """The session's decisions, once there are so many."""
