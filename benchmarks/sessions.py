@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -91,6 +93,9 @@ def one_pass(log: Sequence[Batch], rules: Rules) -> tuple[float, int]:
 
 
 def resident_bytes() -> int:
+    """After a collection, with free memory given back: what is held, and not how it came about."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize()
 
@@ -106,11 +111,15 @@ def bytes_per_session(sessions: int) -> float:
 
     asyncio.run(feed(batches(islice(heartbeats(100), 3 * BATCH))))  # what a batch needs is there from now on
     agent.restore(0, None)
-    gc.collect()
     before = resident_bytes()
     asyncio.run(feed(batches(islice(heartbeats(sessions), 6 * sessions))))
-    gc.collect()
     return (resident_bytes() - before) / agent.live_sessions
+
+
+def bytes_in_a_fresh_process(sessions: int) -> float:
+    """The same, where no memory left over from other work is used again."""
+    command = [sys.executable, __file__, "--memory", str(sessions)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def measure(events: Sequence[PlayerEvent], passes: int) -> dict[str, float]:
@@ -129,11 +138,16 @@ def measure(events: Sequence[PlayerEvent], passes: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="a fifth of the events")
-    quick = parser.parse_args().quick
+    parser.add_argument("--memory", type=int, metavar="SESSIONS", help="only the bytes a live session, of so many")
+    arguments = parser.parse_args()
+    if arguments.memory:
+        print(bytes_per_session(arguments.memory))
+        return
+    quick = arguments.quick
     events, sessions, passes = (100_000, 2_500, 5) if quick else (500_000, 10_000, 7)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    memory = bytes_per_session(100_000)
+    memory = bytes_in_a_fresh_process(100_000)
     mixes = {
         "heartbeats": measure(list(islice(heartbeats(sessions // 5), events)), passes),
         "simulator": measure(player_events(events, sessions), passes),

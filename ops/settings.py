@@ -70,7 +70,7 @@ class HttpSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """Workers: intake, snapshots, memory."""
 
-    fetch_wait_ms: int = Field(5, ge=1, le=5000, description="how long the broker may hold an empty fetch")
+    fetch_wait_ms: int = Field(5, ge=1, le=5000, description="how long an empty fetch is held (of all partitions: 50)")
     fetch_partition_bytes: int = Field(4 * MEBIBYTE, ge=4096, description="largest fetch of one partition: the batch")
     commit_interval_s: float = Field(1.0, gt=0, le=300, description="how often offsets are committed")
     snapshot_interval_s: float = Field(10.0, gt=0, le=3600, description="how often the state of a partition is saved")

@@ -63,6 +63,6 @@ def by_sessions(counts: Sequence[int]) -> list[Held]:
         events = sum(len(part.values) for part in log)
         spent_s = statistics.median(sessions.one_pass(log, sessions.Rules())[0] for _ in range(PASSES))
         del log
-        size = sessions.bytes_per_session(count) if count >= _TELLING else None
+        size = sessions.bytes_in_a_fresh_process(count) if count >= _TELLING else None
         found.append(Held(count, events / spent_s, size))
     return found

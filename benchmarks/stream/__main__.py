@@ -54,7 +54,7 @@ FULL = Sizes(
     repeats=3,
     assets=30_000,
     days=70,
-    events=1_500_000,
+    events=2_000_000,
     viewers=20_000,
     complete=True,
     latency_s=30.0,
@@ -64,15 +64,15 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     repeats=1,
-    assets=4_000,
-    days=50,
-    events=120_000,
-    viewers=4_000,
+    assets=3_000,
+    days=40,
+    events=100_000,
+    viewers=3_000,
     complete=False,
     latency_s=4.0,
-    held=(("trends", 5_000), ("sessions", 5_000)),
+    held=(("trends", 5_000), ("sessions", 2_500)),
     recovery_assets=0,
-    faust_records=15_000,
+    faust_records=8_000,
 )
 
 

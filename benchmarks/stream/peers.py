@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,10 +96,22 @@ def _python_path() -> str:
 
 def _kernels() -> str:
     """A digest of all that is compiled for the peers: numba's own cache looks at one file only."""
-    sources = hashlib.sha256((HERE / "scalar_filter.py").read_bytes())
-    for path in sorted((ROOT / "models").glob("*.py")):
-        sources.update(path.read_bytes())
-    return sources.hexdigest()[:16]
+    sources, waiting = dict[Path, bytes](), [HERE / "scalar_filter.py"]
+    while waiting:
+        path = waiting.pop()
+        sources[path] = path.read_bytes()
+        waiting += {ROOT / "models" / f"{name}.py" for name in _models(sources[path])} - sources.keys()
+    return hashlib.sha256(b"".join(sources[path] for path in sorted(sources))).hexdigest()[:16]
+
+
+def _models(source: bytes) -> Iterator[str]:
+    """Which of the models a source imports."""
+    package = "cuepoint.models"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith(f"{package}."):
+            yield node.module.removeprefix(f"{package}.")
 
 
 def run(place: Place, peer: Peer, log: TrendLog, number: int) -> Run:
