@@ -77,7 +77,7 @@ class ViewerStamps:
         for event in starts:
             facts |= {name: value for name in _TOLD if (value := getattr(event, name))}
             facts["registered"] = event.registered or facts.get("registered", False)
-            viewer = event.viewer_id or viewer
+            viewer = "" if event.consent is False else event.viewer_id or viewer
         after = Watched(viewer, facts)
         if after != before:
             await self._store.watch(session_id, msgspec.json.encode(after))

@@ -207,3 +207,7 @@ async def test_consent(settings: Any) -> None:
         assert (await post(api, start("a", "refused", consent=False, profile="interest=cars")))["errors"] == []
         event = (await told(settings, 3))["refused"]
         assert (event.viewer_id, event.profile, event.consent) == (None, "", False)
+        taken_back = start("z", "back", event_id="later", seq=1, kind="video_started", video_id="v", consent=False)
+        for each in (start("z", "back", consent=True), taken_back):
+            assert (await post(api, each))["errors"] == []
+        assert Pseudonyms(with_keys(settings)).of("z").encode() not in await everything(settings)  # nor for caps
