@@ -109,11 +109,11 @@ def days_of(out: list[Outgoing]) -> dict[tuple[str, dt.date], AssetDay]:
 
 def changes(out: list[Outgoing]) -> dict[str, Contract]:
     """Every revision of every change, by id."""
-    return {id: message for topic, _, message, id in out if topic == CHANGES}
+    return {outgoing.id: outgoing.message for outgoing in out if outgoing.topic == CHANGES}
 
 
 def dead(out: list[Outgoing]) -> list[Contract]:
-    return [message for topic, _, message, _ in out if topic == DEAD_TREND_RECORDS]
+    return [outgoing.message for outgoing in out if outgoing.topic == DEAD_TREND_RECORDS]
 
 
 def test_the_second_run_changes_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from plain_plan import CompiledRule
 from plain_state import SessionState
 
-from cuepoint.models.rule_fields import ad_length_s
+from cuepoint.models.rule_fields import FIELDS, Value, ad_length_s
 from cuepoint.models.rule_kind import place_of
 from cuepoint.models.session_results import Results, RuleFault, decision_id
 from cuepoint.schemas.playback import AdDecision, PlayerEvent
@@ -117,6 +117,12 @@ def _named(rule: CompiledRule, since_seq: int, how: str, where: float) -> tuple[
     return f"{since_seq}:action", how
 
 
+def _told(field: str, value: Value) -> Value:
+    """Only counts are told as whole numbers."""
+    kind = FIELDS[field]
+    return float(value) if kind.kind == "number" and not kind.whole and isinstance(value, int) else value
+
+
 def _decision(
     session: SessionState, due: Due, event: PlayerEvent, at_ms: int, adapted: int, shown: Adaptation, *, pod: bool
 ) -> AdDecision:
@@ -146,7 +152,7 @@ def _decision(
         pod_number=session.pod_ads,
         spot_load=round(number * 60.0 / max(played_s, 60.0), 6),
         reason=f"{compiled.text}: {why}",
-        criteria={field: read(session, at_ms) for field, read in compiled.readers},
+        criteria={field: _told(field, read(session, at_ms)) for field, read in compiled.readers},
     )
     session.ads, session.ad_at_s = number, played_s
     if rule.limits.per_session is not None:
