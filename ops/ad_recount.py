@@ -9,12 +9,12 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-import msgspec
 import sqlalchemy
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from cuepoint.ops.settings import Settings
 from cuepoint.schemas.ads import AdEvent
+from cuepoint.schemas.codec import UNREADABLE, decoder
 from cuepoint.schemas.errors import Unavailable
 from cuepoint.schemas.topics import AD_EVENTS
 from cuepoint.streams.ad_counters import AdCounters, Recount, day_of, reservation_of
@@ -31,7 +31,7 @@ from cuepoint.streams.metrics import LINE_ITEMS_HELD
 from cuepoint.streams.topics_admin import partition_count
 
 _log = logging.getLogger("cuepoint.api")
-_decode = msgspec.json.Decoder(AdEvent).decode
+_decode = decoder(AdEvent).decode
 _ANSWER_S = 5.0
 _DAY_MS, _SKEW_MS = 86_400_000, 300_000  # how far clocks of replicas may differ
 
@@ -109,7 +109,7 @@ def _read_beyond(settings: Settings, last: Mapping[int, int]) -> tuple[list[AdEv
                     continue
                 high = ends[partition][1]
                 if offset < high and value is not None:  # behind that, whoever tells it counts it
-                    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    with contextlib.suppress(*UNREADABLE):
                         found.append(_decode(value))  # what is broken is the history's dead letter
                 if offset + 1 >= high:
                     left.discard(partition)
